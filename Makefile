@@ -1,0 +1,98 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+
+MODULES := $(dir $(wildcard go.mod */go.mod))
+TARGETS := linux/arm64 linux/386 darwin/arm64 windows/amd64
+FUZZTIME ?= 20s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the command into bin/
+	go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: serve
+serve: ## Run the server
+	go run ./cmd/baro serve
+
+# Everything is run even where an early part fails, so that one run tells all there is to mend.
+.PHONY: test
+test: ## Install what the tests need and run everything, as CI does
+	@$(MAKE) --no-print-directory --keep-going setup check race
+
+.PHONY: setup
+setup: ## Install the programs and packages that the tests need
+	@scripts/setup
+
+.PHONY: check
+check: format vet cross tidy lint vuln ## Run everything but the tests
+
+.PHONY: format
+format:
+	@echo "gofmt"
+	@files=$$(gofmt -l $(MODULES)); [ -z "$$files" ] || { printf 'not formatted (make fmt):\n%s\n' "$$files"; exit 1; }
+
+.PHONY: vet
+vet:
+	@for module in $(MODULES); do echo "go vet $$module"; (cd $$module && go vet ./...) || exit 1; done
+
+# The other systems' own files, tests included, are compiled at least; 386 for the lengths that do not fit its int.
+.PHONY: cross
+cross:
+	@for target in $(TARGETS); do \
+		echo "go build, go vet $$target"; \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		go build ./... && go vet ./... || exit 1; \
+	done
+
+.PHONY: tidy
+tidy:
+	@for module in $(MODULES); do echo "go mod tidy -diff $$module"; (cd $$module && go mod tidy -diff) || exit 1; done
+
+.PHONY: lint
+lint: bin/golangci-lint ## Run the linters
+	@for module in $(MODULES); do echo "golangci-lint $$module"; (cd $$module && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
+
+.PHONY: vuln
+vuln: bin/govulncheck
+	@scripts/vuln
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## Format the code
+	@for module in $(MODULES); do (cd $$module && "$(CURDIR)/bin/golangci-lint" fmt ./...); done
+
+.PHONY: race
+race: bin/tally ## Run the tests, with the race detector
+	@{ failed=0; \
+		for module in $(MODULES); do \
+			(cd $$module && go test -json -race -shuffle=on -timeout=15m ./...) || failed=1; \
+		done; exit $$failed; } | bin/tally
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: cover
+cover: ## Measure what the tests cover, into coverage.out
+	go test -coverprofile=coverage.out -coverpkg=./... ./...
+	@go tool cover -func=coverage.out | tail -n 1
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run='^$$' -bench=. -benchmem ./...
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin coverage.out interop/node_modules
+
+bin/tally: tools/go.mod $(wildcard tools/tally/*.go)
+	@mkdir -p bin && cd tools && go build -o ../bin/ ./tally
+
+bin/golangci-lint bin/govulncheck &: tools/go.mod tools/go.sum
+	@echo "building the linters"
+	@mkdir -p bin && cd tools && go build -o ../bin/ tool && touch ../bin/golangci-lint ../bin/govulncheck
