@@ -1,0 +1,116 @@
+package channel
+
+import "time"
+
+// idleList is the channels without users, linked through the channels themselves; the newest first.
+type idleList struct {
+	newest, oldest *channel
+}
+
+func (l *idleList) push(c *channel) {
+	c.list, c.older, c.newer = l, l.newest, nil
+	if l.newest != nil {
+		l.newest.newer = c
+	} else {
+		l.oldest = c
+	}
+	l.newest = c
+}
+
+func (l *idleList) remove(c *channel) {
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		l.newest = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	} else {
+		l.oldest = c.newer
+	}
+	c.list, c.older, c.newer = nil, nil, nil
+}
+
+// evict makes an idle channel vanish. The caller holds h.mu.
+func (h *Hub) evict(c *channel) {
+	c.list.remove(c)
+	delete(h.channels, c.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.bytes.Add(-c.history.bytes)
+	c.history = history{}
+}
+
+// evictOldest makes the channel vanish that was idle for longest, and says whether there was one. The caller holds h.mu.
+func (h *Hub) evictOldest() bool {
+	c := h.blank.oldest
+	if c == nil {
+		c = h.idle.oldest
+	}
+	if c == nil {
+		return false
+	}
+	h.evict(c)
+	return true
+}
+
+// reclaim brings the bytes of all histories back to their bound, after c was published to.
+func (h *Hub) reclaim(c *channel) {
+	if h.bytes.Load() <= h.options.MaxBytes {
+		return
+	}
+	h.mu.Lock()
+	for h.idle.oldest != nil && h.bytes.Load() > h.options.MaxBytes {
+		h.evict(h.idle.oldest)
+	}
+	h.mu.Unlock()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.history.count > 0 && h.bytes.Load() > h.options.MaxBytes {
+		before := c.history.bytes
+		c.history.dropOldest()
+		h.bytes.Add(c.history.bytes - before)
+	}
+}
+
+// sweepLater has what is past its age dropped in a while. The caller holds h.mu.
+func (h *Hub) sweepLater() {
+	if h.sweeping {
+		return
+	}
+	h.sweeping = true
+	time.AfterFunc(min(max(h.options.HistoryAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
+}
+
+// sweep drops the messages past their age, and the channels that were idle for as long.
+func (h *Hub) sweep() {
+	now := time.Now()
+	for _, c := range h.all() {
+		c.mu.Lock()
+		c.trim(now)
+		c.mu.Unlock()
+	}
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range []*idleList{&h.blank, &h.idle} {
+		for l.oldest != nil && now.Sub(l.oldest.idleSince) >= h.options.HistoryAge {
+			h.evict(l.oldest)
+		}
+	}
+	h.sweeping = false
+	if len(h.channels) > 0 {
+		h.sweepLater()
+	}
+}
+
+func (h *Hub) all() []*channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*channel, 0, len(h.channels))
+	for _, c := range h.channels {
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,65 @@
+package channel
+
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of what a publisher may choose.
+const (
+	MaxNameBytes  = 255 // of a channel's name
+	MaxEventBytes = 128 // of Message.Event
+	MaxIDBytes    = 128 // of Message.ID
+)
+
+// A Message is what is published in a channel. The publisher chooses Data, Binary, Event and ID; the hub sets the rest.
+//
+// A published message is shared by everybody who reads the channel and kept in its history: neither it nor the bytes of
+// Data may be changed any more, by anyone.
+type Message struct {
+	// Offset counts the messages of the channel, from 1.
+	Offset uint64
+	// Epoch is the life of the channel that Offset counts in.
+	Epoch string
+	// Time is when the message was published, by the clock of this process.
+	Time time.Time
+	// ID names the message, as the publisher likes: 1 to [MaxIDBytes] bytes of UTF-8 without control characters. Where
+	// the publisher gives none, it is the message's position in its written form.
+	ID string
+	// Event tells kinds of messages apart. Empty is the usual kind; else up to [MaxEventBytes] bytes of UTF-8 without
+	// control characters. Names that begin with "baro." or end in ";base64" are the transports' own and are refused.
+	Event string
+	// Data is the content. It is UTF-8 unless Binary is set.
+	Data []byte
+	// Binary says that Data is bytes, not text.
+	Binary bool
+
+	sharing *sharing
+}
+
+// Position is where the message stands in its channel: what a reader that has seen it gives to [After].
+func (m *Message) Position() Position {
+	return Position{Epoch: m.Epoch, Offset: m.Offset}
+}
+
+// messageOverhead is about what a kept message takes beside its own bytes: the struct and its place in the history.
+const messageOverhead = 192
+
+// size is what the message takes in memory, about.
+func (m *Message) size() int64 {
+	return int64(len(m.Data) + len(m.ID) + len(m.Event) + messageOverhead)
+}
+
+func (m *Message) validate(maxBytes int) error {
+	if len(m.Data) > maxBytes {
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(m.Data), maxBytes)
+	}
+	if !m.Binary && !utf8.Valid(m.Data) {
+		return &InvalidError{What: "message", Reason: "a text message must be valid UTF-8; publish other bytes as binary"}
+	}
+	if err := validateEvent(m.Event); err != nil {
+		return err
+	}
+	return validateWord("message id", m.ID, MaxIDBytes)
+}
