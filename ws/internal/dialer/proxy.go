@@ -59,13 +59,13 @@ func newProxy(u *url.URL) (*proxy, error) {
 
 // ProxyFromEnvironment is the default of Config.Proxy: HTTP_PROXY, HTTPS_PROXY and NO_PROXY by the rules, and the cache for
 // the life of the process, of net/http; where the one for the URL's scheme is not set, ALL_PROXY, with NO_PROXY read alike.
-// Each name in lower case goes first. A loopback host is always reached directly.
+// Names in lower case count, too. A loopback host is always reached directly.
 func ProxyFromEnvironment(u *url.URL) (*url.URL, error) {
-	if getenv(u.Scheme+"_proxy") != "" {
+	if getenv(strings.ToUpper(u.Scheme)+"_PROXY") != "" {
 		return http.ProxyFromEnvironment(&http.Request{URL: u})
 	}
-	all := getenv("all_proxy")
-	if all == "" || exempt(u, getenv("no_proxy")) {
+	all := getenv("ALL_PROXY")
+	if all == "" || exempt(u, getenv("NO_PROXY")) {
 		return nil, nil
 	}
 	if !strings.Contains(all, "://") {
@@ -78,12 +78,12 @@ func ProxyFromEnvironment(u *url.URL) (*url.URL, error) {
 	return p, nil
 }
 
-// getenv returns the variable in lower or else upper case.
+// getenv looks a name up in upper case, then in lower case, in the order of net/http.
 func getenv(name string) string {
 	if v := os.Getenv(name); v != "" {
 		return v
 	}
-	return os.Getenv(strings.ToUpper(name))
+	return os.Getenv(strings.ToLower(name))
 }
 
 // exempt is what net/http does with NO_PROXY, which it offers to nobody else: a list of addresses, CIDR ranges and

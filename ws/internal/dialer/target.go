@@ -56,10 +56,7 @@ func withoutURL(s string, err error) error {
 	if strings.Contains(s, "@") {
 		return errors.New("it cannot be parsed (not shown: it may hold a password)")
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
+	return errors.Unwrap(err) // of the *url.Error, whose text begins with s
 }
 
 func tcpTarget(u *url.URL) (*Target, error) {
