@@ -1,0 +1,98 @@
+package ws
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"baro.dev/ws/internal/handshake"
+)
+
+// acceptStream answers an extended CONNECT (RFC 8441 5, RFC 9220): from then on the stream carries the frames.
+func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *AcceptOptions, extensions string) error {
+	if err := handshake.ValidateHeader(o.Header); err != nil {
+		return refuse(w, r, err)
+	}
+	h := w.Header()
+	for name, values := range o.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	if up.subprotocol != "" {
+		h.Set("Sec-WebSocket-Protocol", up.subprotocol)
+	}
+	if extensions != "" {
+		h.Set("Sec-WebSocket-Extensions", extensions)
+	}
+	s := &serverStream{w: w, body: r.Body, control: http.NewResponseController(w)}
+	s.control.SetReadDeadline(noDeadline)
+	s.control.SetWriteDeadline(noDeadline)
+	w.WriteHeader(http.StatusOK)
+	if err := s.control.Flush(); err != nil {
+		return err
+	}
+	// When the handler has returned, w must not be touched any more.
+	s.stop = context.AfterFunc(r.Context(), func() { s.Close() })
+	up.tr = newStreamTransport(s)
+	up.addrs = &addrs{remote: textAddr(r.RemoteAddr)}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		up.addrs.local = local
+	}
+	return nil
+}
+
+// textAddr is an address that is only known as text.
+type textAddr string
+
+func (a textAddr) Network() string { return "tcp" }
+func (a textAddr) String() string  { return string(a) }
+
+// serverStream is the server's end of a stream of HTTP/2 or HTTP/3.
+type serverStream struct {
+	w       http.ResponseWriter
+	body    io.ReadCloser
+	control *http.ResponseController
+	stop    func() bool
+
+	writing sync.Mutex // held while w is used
+	mu      sync.Mutex // guards closed
+	closed  bool
+}
+
+func (s *serverStream) Read(p []byte) (int, error) { return s.body.Read(p) }
+
+func (s *serverStream) Write(p []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return 0, net.ErrClosed
+	}
+	n, err := s.w.Write(p)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	return n, err
+}
+
+// Close ends the stream for this side; it does not return while w is in use.
+func (s *serverStream) Close() error {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return nil
+	}
+	s.stop()
+	if !s.writing.TryLock() {
+		s.control.SetWriteDeadline(time.Now()) // the peer has closed its window
+		s.writing.Lock()
+	}
+	s.writing.Unlock()
+	return s.body.Close()
+}

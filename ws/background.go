@@ -1,0 +1,157 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// pump reads on behalf of somebody who waits for a control frame: until stop is closed, or a message waits to be
+// read, or somebody else wants to read. It returns an error if the connection has ended or ctx is done.
+func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
+	for {
+		if c.ready || (c.reader != nil && len(c.reader.piece) > 0) || (c.msg != nil && len(c.msg.b) >= readAhead) {
+			return nil
+		}
+		ev, err := c.next()
+		if err != nil {
+			return err
+		}
+		if ev.None {
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+			if err := c.await(ctx, true); err == errInterrupted {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			continue
+		}
+		if c.reader != nil {
+			c.reader.give(ev)
+			continue
+		}
+		m, complete, err := c.collect(ev)
+		if err != nil {
+			return err
+		}
+		if complete {
+			c.keep(m)
+		}
+	}
+}
+
+// watch reads in the background if nobody else does, so that pings are answered and the end of the stream is noticed.
+func (c *Conn) watch() {
+	c.watchSet.Store(false)
+	select {
+	case c.role <- struct{}{}:
+	default:
+		return // whoever reads sets the watcher again when it leaves
+	}
+	c.takeOver()
+	c.finishReading(c.pump(context.Background(), c.done))
+	// Either the connection has ended, or somebody else reads, or a message waits to be read: the watcher is set
+	// again after that.
+	<-c.role
+}
+
+// takeOver begins reading for somebody who does not want the next message.
+func (c *Conn) takeOver() {
+	c.readMu.Lock()
+	if c.lent != 0 {
+		c.detach()
+		c.lent = 0
+	}
+}
+
+// Ping sends a ping and waits for the pong; it returns how long that took. It may be called while others read, and
+// while nobody does: then a message that comes before the pong waits to be read, and one that is longer than 64 KiB
+// keeps the pong from being seen until it is read.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	w, err := c.ping()
+	if err != nil {
+		return 0, err
+	}
+	defer c.forget(w)
+	role := c.role
+	for {
+		select {
+		case <-w.done:
+			return w.rtt, nil
+		case <-c.done:
+			return 0, c.Err()
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case role <- struct{}{}:
+		}
+		c.takeOver()
+		err := c.pump(ctx, w.done)
+		if err == nil && c.wanted.Load() == 0 {
+			role = nil // a message waits to be read: it is for others to go on
+		}
+		c.finish(err)
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Close closes the connection with the closing handshake (RFC 6455 7.1.2): a close frame with code and reason, the
+// peer's close frame, the end of the stream. Messages that come in between are dropped; what was queued for sending
+// leaves first. It takes as long as the peer does, but no longer than ctx allows or Limits.CloseTimeout; then the
+// connection is cut, and Close returns why. A reason of more than 123 bytes is cut. StatusNoStatus sends a close
+// frame without a code.
+//
+// Close returns nil if both close frames were exchanged, even if the peer's came first.
+func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error {
+	if code != StatusNoStatus && !code.OnWire() {
+		return fmt.Errorf("ws: status code %v must not be sent", code)
+	}
+	c.startClose(code, reason)
+	for {
+		select {
+		case <-c.done:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.gotClose && c.sentClose {
+				return nil
+			}
+			return c.err
+		case <-ctx.Done():
+			c.end(nil)
+			return context.Cause(ctx)
+		case c.role <- struct{}{}:
+		}
+		c.takeOver()
+		err := c.drain(ctx)
+		c.finish(err)
+		if err != nil {
+			select {
+			case <-c.done:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// drain reads and drops messages until the connection ends, ctx is done, or somebody else wants to read.
+func (c *Conn) drain(ctx context.Context) error {
+	for {
+		ev, err := c.next()
+		if err != nil {
+			return err
+		}
+		if !ev.None {
+			continue
+		}
+		if err := c.await(ctx, true); err == errInterrupted {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}

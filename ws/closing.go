@@ -1,0 +1,248 @@
+package ws
+
+import (
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"baro.dev/ws/internal/frame"
+)
+
+// finish is what follows when everything queued has been written.
+type finish byte
+
+const (
+	finishNone finish = iota
+	// finishClose closes the transport: both close frames have been exchanged, or the stream is at its end.
+	finishClose
+	// finishWait waits for the server to close the transport first (RFC 6455 7.1.1).
+	finishWait
+	// finishLinger says that nothing more follows, and reads until the peer has understood: closing with input
+	// unread would have the kernel reset the connection, and the close frame could be lost with it.
+	finishLinger
+)
+
+// maxReason is the longest reason of a close frame, in bytes.
+const maxReason = frame.MaxControlPayload - 2
+
+// lingerBytes is how much is read from a peer that goes on sending after it was told that the connection failed.
+const lingerBytes = 4 << 20
+
+// appendClose appends the payload of a close frame.
+func appendClose(dst []byte, code StatusCode, reason string) []byte {
+	if code == StatusNoStatus || code == 0 {
+		return dst
+	}
+	for len(reason) > maxReason || !utf8.ValidString(reason) {
+		if !utf8.ValidString(reason) && len(reason) <= maxReason {
+			reason = ""
+			break
+		}
+		// Cut between characters.
+		cut := maxReason
+		for cut > 0 && !utf8.RuneStart(reason[cut]) {
+			cut--
+		}
+		reason = reason[:cut]
+	}
+	return append(append(dst, byte(code>>8), byte(code)), reason...)
+}
+
+// parseClose reads the payload of a close frame (RFC 6455 5.5.1, 7.4).
+func parseClose(p []byte) (*CloseError, error) {
+	if len(p) == 0 {
+		return &CloseError{Code: StatusNoStatus, Remote: true}, nil
+	}
+	if len(p) == 1 {
+		return nil, &frame.Error{Code: uint16(StatusProtocolError), Reason: "close frame with a payload of one byte"}
+	}
+	code := StatusCode(p[0])<<8 | StatusCode(p[1])
+	if !code.OnWire() {
+		return nil, &frame.Error{Code: uint16(StatusProtocolError), Reason: "close frame with code " + code.String()}
+	}
+	if !utf8.Valid(p[2:]) {
+		return nil, &frame.Error{Code: uint16(StatusInvalidPayload), Reason: "close frame with a reason that is not valid UTF-8"}
+	}
+	return &CloseError{Code: code, Reason: string(p[2:]), Remote: true}, nil
+}
+
+// queueClose queues the one close frame of this side. mu is held.
+func (c *core) queueClose(code StatusCode, reason string) {
+	if c.sentClose || c.ended {
+		return
+	}
+	var payload [frame.MaxControlPayload]byte
+	p := appendClose(payload[:0], code, reason)
+	c.encode(&c.out, frame.Header{Opcode: frame.Close, Fin: true, Length: len(p)}, p)
+	c.sentClose = true
+	if c.held != nil {
+		c.held.drop()
+	}
+	c.limitClosing()
+}
+
+// limitClosing ends the connection if the closing handshake takes too long. mu is held.
+func (c *core) limitClosing() {
+	if c.closer == nil && c.set.closeTimeout > 0 {
+		c.closer = time.AfterFunc(c.set.closeTimeout, func() {
+			c.end(&CloseError{Code: StatusAbnormalClosure, Err: errCloseTimeout})
+		})
+	}
+}
+
+var errCloseTimeout = errors.New("ws: closing handshake timed out")
+
+// startClose sends a close frame with code and reason: the first step of the closing handshake (RFC 6455 7.1.2).
+// Nothing can be sent after it. It returns the error that writing got, if a close had been sent or received before.
+func (c *core) startClose(code StatusCode, reason string) error {
+	c.mu.Lock()
+	if err := c.writable(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	c.queueClose(code, reason)
+	c.setErr(&CloseError{Code: code, Reason: reason, Err: ErrClosed})
+	c.corked = false
+	c.flushLocked()
+	return nil
+}
+
+// fail fails the connection (RFC 6455 7.1.7): a close frame, and the end of the stream.
+func (c *core) fail(err *CloseError) error {
+	if err.Code == StatusAbnormalClosure {
+		c.end(err)
+		return c.Err()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failLocked(err)
+	return c.err
+}
+
+// failLocked is fail. mu is held, and held again at the end.
+func (c *core) failLocked(err *CloseError) {
+	if c.ended || c.finish != finishNone {
+		return
+	}
+	c.queueClose(err.Code, err.Reason)
+	c.setErr(err)
+	c.finish = finishLinger
+	c.limitClosing()
+	c.corked = false
+	if c.flushing {
+		return // the flusher will finish
+	}
+	c.flushing = true
+	c.mu.Unlock()
+	c.flush()
+	c.mu.Lock()
+}
+
+// received handles the peer's close frame.
+func (c *core) received(p []byte) error {
+	ce, err := parseClose(p)
+	if err != nil {
+		return c.fail(violation(err))
+	}
+	c.mu.Lock()
+	if c.ended || c.gotClose {
+		c.mu.Unlock()
+		return c.Err()
+	}
+	c.gotClose = true
+	c.queueClose(ce.Code, "") // 5.5.1: typically echoes the status code
+	c.setErr(ce)
+	if c.client {
+		c.finish = finishWait
+	} else {
+		c.finish = finishClose
+	}
+	c.limitClosing()
+	c.corked = false
+	if c.flushing {
+		c.mu.Unlock()
+	} else {
+		c.flushing = true
+		c.mu.Unlock()
+		c.flush()
+	}
+	return c.Err()
+}
+
+// setErr keeps the first reason why the connection ends. mu is held.
+func (c *core) setErr(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// finishNow does what follows the last write. Only the one who gave up the write side calls it.
+func (c *core) finishNow(f finish) {
+	switch f {
+	case finishNone:
+	case finishClose:
+		c.end(nil)
+	default:
+		go c.linger(f)
+	}
+}
+
+// linger reads and drops until the peer closes the stream, or has sent too much, or the time for closing is over.
+func (c *core) linger(f finish) {
+	if f == finishLinger {
+		c.tr.closeWrite()
+	}
+	c.tr.interrupt() // whoever is reading leaves, and finds that the connection has failed
+	c.readMu.Lock()
+	c.tr.resume()
+	c.dropInput()
+	var trash [1 << 10]byte
+	for n := 0; n < lingerBytes; {
+		p, _, err := c.tr.read(trash[:], false)
+		if err != nil {
+			break
+		}
+		n += len(p)
+	}
+	c.readMu.Unlock()
+	c.end(nil)
+}
+
+// end closes the transport and ends everything that waits. err is why, unless there is a reason already.
+func (c *core) end(err error) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.ended = true
+	if err == nil {
+		err = ErrClosed
+	}
+	c.setErr(err)
+	for _, t := range []*time.Timer{c.closer, c.ticker} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	if !c.flushing {
+		c.out.drop()
+	}
+	if c.held != nil {
+		c.held.drop()
+	}
+	c.pings = nil
+	if c.cancelCtx != nil {
+		c.cancelCtx(c.err)
+	}
+	c.mu.Unlock()
+	c.tr.close()
+	close(c.done)
+}
+
+// CloseNow ends the connection without a closing handshake. What is queued is lost. It is for the connections that
+// are of no more use, and does nothing to one that has ended, so that it can be deferred.
+func (c *core) CloseNow() error {
+	c.end(ErrClosed)
+	return nil
+}

@@ -1,0 +1,177 @@
+package ws
+
+import (
+	"encoding/binary"
+	"time"
+
+	"baro.dev/ws/internal/frame"
+)
+
+// pingWaiter waits for the pong to one ping.
+type pingWaiter struct {
+	id   uint64
+	sent time.Time
+	rtt  time.Duration
+	done chan struct{}
+}
+
+// sendControl queues a control frame. It is not subject to the bound of the queue, since its size is.
+func (c *core) sendControl(op frame.Opcode, payload []byte) error {
+	c.mu.Lock()
+	if err := c.writable(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	c.encode(&c.out, frame.Header{Opcode: op, Fin: true, Length: len(payload)}, payload)
+	c.kick() // unlocks
+	return nil
+}
+
+// pong answers a ping with its own payload (RFC 6455 5.5.3). While the peer does not take what is queued already, it
+// goes without an answer.
+func (c *core) pong(payload []byte) {
+	if c.Buffered() < c.set.maxQueue {
+		c.sendControl(frame.Pong, payload)
+	}
+}
+
+// ponged wakes who waits for the pong, and for those to earlier pings: a peer may answer the latest alone (5.5.3).
+func (c *core) ponged(payload []byte) {
+	if len(payload) != 8 {
+		return // unsolicited
+	}
+	id := binary.BigEndian.Uint64(payload)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, w := range c.pings {
+		if w.id != id {
+			continue
+		}
+		for _, answered := range c.pings[:i+1] {
+			answered.rtt = time.Since(answered.sent)
+			close(answered.done)
+		}
+		c.pings = append([]*pingWaiter(nil), c.pings[i+1:]...)
+		return
+	}
+}
+
+// ping sends a ping; the waiter is done when the pong has come.
+func (c *core) ping() (*pingWaiter, error) {
+	w := &pingWaiter{sent: time.Now(), done: make(chan struct{})}
+	c.mu.Lock()
+	if err := c.writable(); err != nil {
+		c.mu.Unlock()
+		return nil, err
+	}
+	c.lastPing++
+	w.id = c.lastPing
+	c.pings = append(c.pings, w)
+	var payload [8]byte
+	binary.BigEndian.PutUint64(payload[:], w.id)
+	c.encode(&c.out, frame.Header{Opcode: frame.Ping, Fin: true, Length: len(payload)}, payload[:])
+	c.kick() // unlocks
+	return w, nil
+}
+
+// forget stops waiting.
+func (c *core) forget(w *pingWaiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.pings {
+		if c.pings[i] == w {
+			c.pings = append(c.pings[:i], c.pings[i+1:]...)
+			return
+		}
+	}
+}
+
+// keepalive is what the ticker of a connection remembers.
+type keepalive struct {
+	pinged    bool      // a ping is out
+	due       time.Time // of the next ping, or of the answer to the one that is out
+	idleSince time.Time // no message has come since
+}
+
+// startTicker starts looking after the peer: pings when it is silent, and the idle timeout.
+func (c *core) startTicker() {
+	if c.set.pingInterval == 0 && c.set.idleTimeout == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	now := time.Now()
+	k := &keepalive{due: now.Add(c.set.pingInterval), idleSince: now}
+	c.ticker = time.AfterFunc(c.nextTick(k, now), func() {
+		now := time.Now()
+		if !c.tick(k, now) {
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.ended {
+			c.ticker.Reset(c.nextTick(k, now))
+		}
+	})
+}
+
+// tick looks after the peer and reports whether there is still one.
+//
+// Reading only sets a flag, which costs nothing; when it was set is known as precisely as ticks are apart.
+func (c *core) tick(k *keepalive, now time.Time) bool {
+	if idle := c.set.idleTimeout; idle > 0 {
+		if c.messaged.Swap(false) || c.unread() {
+			k.idleSince = now
+		} else if now.Sub(k.idleSince) >= idle {
+			c.fail(&CloseError{Code: StatusPolicyViolation, Reason: "idle for too long", Err: ErrPeerTimeout})
+			return false
+		}
+	}
+	if c.set.pingInterval == 0 {
+		return true
+	}
+	switch {
+	case c.heard.Swap(false), c.unread():
+		k.pinged = false
+		k.due = now.Add(c.set.pingInterval)
+	case now.Before(k.due):
+	case k.pinged:
+		c.end(&CloseError{Code: StatusAbnormalClosure, Err: ErrPeerTimeout})
+		return false
+	default:
+		if w, err := c.ping(); err == nil {
+			c.forget(w) // any byte is answer enough
+		}
+		k.pinged = true
+		k.due = now.Add(c.set.pingTimeout)
+	}
+	return true
+}
+
+// unread reports whether nobody is reading, so that silence says nothing about the peer.
+func (c *core) unread() bool {
+	if c.paused.Load() {
+		return true
+	}
+	if c.readMu.TryLock() {
+		c.readMu.Unlock()
+		return true
+	}
+	return false
+}
+
+// nextTick returns the time until the next tick: when something is due, but at least four times in each interval.
+func (c *core) nextTick(k *keepalive, now time.Time) time.Duration {
+	const never = time.Duration(1<<63 - 1)
+	next := never
+	if interval := c.set.pingInterval; interval > 0 {
+		next = min(interval/4, k.due.Sub(now))
+	}
+	if idle := c.set.idleTimeout; idle > 0 {
+		next = min(next, idle/4, k.idleSince.Add(idle).Sub(now))
+	}
+	return max(next, time.Millisecond)
+}

@@ -1,0 +1,122 @@
+package ws
+
+import (
+	"context"
+	"sync"
+
+	"baro.dev/ws/internal/deflate"
+	"baro.dev/ws/internal/frame"
+)
+
+// PreparedMessage is a message to be sent over many connections. It is encoded, and compressed, once for each way in which they need
+// it, and its bytes are shared by all of them. It may be used concurrently.
+type PreparedMessage struct {
+	typ   MessageType
+	data  []byte
+	frame []byte // for connections without compression
+
+	mu         sync.Mutex
+	compressed map[variant]packed
+}
+
+// variant is a way of compressing.
+type variant struct{ level, bits int }
+
+// packed is the message compressed: the payload, for clients to mask, and the frame of a server.
+type packed struct{ payload, frame []byte }
+
+// NewPreparedMessage prepares a message. data must not be changed any more. Text must be valid UTF-8.
+func NewPreparedMessage(t MessageType, data []byte) (*PreparedMessage, error) {
+	if err := checkMessage(t, data); err != nil {
+		return nil, err
+	}
+	h := frame.Header{Opcode: frame.Opcode(t), Fin: true, Length: len(data)}
+	encoded := h.Append(make([]byte, 0, frame.MaxHeaderSize+len(data)))
+	return &PreparedMessage{typ: t, data: data, frame: append(encoded, data...)}, nil
+}
+
+// Message returns the message. Its data must not be changed.
+func (p *PreparedMessage) Message() Message { return Message{p.typ, p.data} }
+
+// pack returns the message compressed without context, which every inflater understands whatever came before.
+func (p *PreparedMessage) pack(v variant) packed {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c, ok := p.compressed[v]; ok {
+		return c
+	}
+	c := packed{payload: deflate.Compress(nil, p.data, v.level, v.bits, nil)}
+	h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true, Compressed: true, Length: len(c.payload)}
+	c.frame = append(h.Append(make([]byte, 0, frame.MaxHeaderSize+len(c.payload))), c.payload...)
+	if p.compressed == nil {
+		p.compressed = make(map[variant]packed)
+	}
+	p.compressed[v] = c
+	return c
+}
+
+// SendPrepared is Send for a prepared message.
+func (c *core) SendPrepared(p *PreparedMessage) error {
+	return c.sendPrepared(waiting{policy: c.set.full}, p)
+}
+
+// WritePrepared is Write for a prepared message.
+func (c *core) WritePrepared(ctx context.Context, p *PreparedMessage) error {
+	return c.sendPrepared(waiting{ctx: ctx}, p)
+}
+
+func (c *core) sendPrepared(w waiting, p *PreparedMessage) error {
+	h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true}
+	d := c.deflate
+	if d == nil || len(p.data) < d.threshold {
+		if c.client {
+			return c.sendFrame(w, 0, h, p.data)
+		}
+		return c.sendShared(w, 0, p.frame)
+	}
+	size := len(p.data) + frame.MaxHeaderSize
+	if err := c.reserve(w, size); err != nil {
+		return err
+	}
+	if d.sent != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+	}
+	v := p.pack(variant{d.level, d.sendBits})
+	switch {
+	case d.sent == nil && len(v.payload) >= len(p.data), d.sent != nil && d.streaming:
+		return c.sendFrame(w, size, h, p.data)
+	case d.sent != nil:
+		// The peer's window moves on with every compressed message, whatever it was compressed with.
+		d.sent.Write(p.data)
+	}
+	if c.client {
+		h.Compressed = true
+		return c.sendFrame(w, size, h, v.payload)
+	}
+	return c.sendShared(w, size, v.frame)
+}
+
+// sendShared sends an encoded frame that nobody changes.
+func (c *core) sendShared(w waiting, reserved int, encoded []byte) error {
+	c.mu.Lock()
+	c.reserved -= reserved
+	var err error
+	if reserved == 0 {
+		err = c.admit(w, len(encoded))
+	} else {
+		err = c.writable()
+	}
+	if err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	if c.held != nil {
+		c.held.share(encoded)
+		c.mu.Unlock()
+		return nil
+	}
+	c.out.share(encoded)
+	c.kick() // unlocks
+	return nil
+}

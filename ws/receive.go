@@ -1,0 +1,249 @@
+package ws
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"baro.dev/ws/internal/deflate"
+	"baro.dev/ws/internal/frame"
+)
+
+// errInterrupted is what fill returns after transport.interrupt.
+var errInterrupted = errors.New("ws: read interrupted")
+
+// fill waits for input and reads it. readMu is held, and all input so far has been parsed.
+func (c *core) fill() error {
+	if c.buf != nil {
+		readBuffers.Put(c.buf)
+		c.buf = nil
+	}
+	c.rest = nil
+	if err := c.flushBeforeWait(); err != nil {
+		return err
+	}
+	p, buf, err := c.tr.read(c.fillDirect(), !c.parser.Within())
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errInterrupted
+		}
+		return c.streamEnded(err)
+	}
+	c.rest, c.buf = p, buf
+	if !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return nil
+}
+
+// streamEnded ends the connection whose stream has ended, or failed, and returns why it ended.
+func (c *core) streamEnded(err error) error {
+	c.end(lost(err))
+	return c.Err()
+}
+
+// flushBeforeWait writes what was held back to leave with later messages: there will be none now. It returns the
+// reason if the connection is ending.
+func (c *core) flushBeforeWait() error {
+	if c.more.Load() {
+		c.more.Store(false)
+	}
+	c.mu.Lock()
+	if c.finish != finishNone || c.ended {
+		err := c.err
+		c.mu.Unlock()
+		return err
+	}
+	c.flushLocked()
+	return nil
+}
+
+// fillDirect returns the room behind an unfinished message if the rest of its frame can be read right into it, nil
+// otherwise. The room grows with what has come, never with what was announced.
+func (c *core) fillDirect() []byte {
+	remaining := c.parser.Remaining()
+	if c.msg == nil || c.ready || remaining < copySize {
+		return nil
+	}
+	want := min(remaining, int64(max(readSize, 2*len(c.msg.b))))
+	c.msg.grow(int(want))
+	return c.msg.b[len(c.msg.b) : len(c.msg.b)+int(want)]
+}
+
+// next parses input until there is a piece of a message. It handles control frames itself. Without any input left
+// the event is None. readMu is held.
+func (c *core) next() (frame.Event, error) {
+	for len(c.rest) > 0 {
+		ev, n, err := c.parser.Next(c.rest)
+		c.rest = c.rest[n:]
+		switch {
+		case err != nil:
+			return ev, c.fail(violation(err))
+		case ev.None:
+		case ev.Opcode.IsControl():
+			if err := c.control(ev); err != nil {
+				return ev, err
+			}
+		default:
+			if ev.Start {
+				c.typ = MessageType(ev.Opcode)
+				c.packed = ev.Compressed
+				c.text.Reset()
+			}
+			if c.typ == Text && !c.packed {
+				if err := c.checkText(ev.Payload, ev.End); err != nil {
+					return ev, err
+				}
+			}
+			return ev, nil
+		}
+	}
+	return frame.Event{None: true}, nil
+}
+
+// checkText fails the connection at the first byte of a text message that cannot belong to valid UTF-8 (RFC 6455 8.1).
+func (c *core) checkText(p []byte, end bool) error {
+	if c.text.Valid(p) && (!end || c.text.Complete()) {
+		return nil
+	}
+	return c.fail(&CloseError{Code: StatusInvalidPayload, Reason: "text message is not valid UTF-8"})
+}
+
+// collect adds a piece to the message in progress. When the message is whole, it returns true and the message, whose
+// data is lent until release.
+func (c *core) collect(ev frame.Event) (Message, bool, error) {
+	if ev.End && ev.Start && !c.packed {
+		return Message{c.typ, ev.Payload}, true, nil // all of it is in the input
+	}
+	if c.msg == nil {
+		c.msg = newBuffer(len(ev.Payload))
+	}
+	if n := len(c.msg.b); n > 0 && cap(c.msg.b) > n && len(ev.Payload) > 0 && &c.msg.b[:n+1][n] == &ev.Payload[0] {
+		c.msg.b = c.msg.b[:n+len(ev.Payload)] // it was read right where it belongs
+	} else {
+		c.msg.append(ev.Payload)
+	}
+	if !ev.End {
+		return Message{}, false, nil
+	}
+	if !c.packed {
+		return Message{c.typ, c.msg.b}, true, nil
+	}
+	return c.inflate()
+}
+
+// inflate inflates the message in msg.
+func (c *core) inflate() (Message, bool, error) {
+	limit := c.set.MaxMessage
+	if limit == 0 {
+		limit = math.MaxInt64
+	}
+	out := newBuffer(min(4*len(c.msg.b), readSize))
+	var err error
+	out.b, err = deflate.Decompress(out.b, c.msg.b, limit, c.deflate.readBits, c.deflate.read)
+	c.msg.free()
+	c.msg = out
+	if err != nil {
+		return Message{}, false, c.fail(inflateError(err, limit))
+	}
+	if c.typ == Text {
+		if err := c.checkText(out.b, true); err != nil {
+			return Message{}, false, err
+		}
+	}
+	return Message{c.typ, out.b}, true, nil
+}
+
+func inflateError(err error, limit int64) *CloseError {
+	if errors.Is(err, deflate.ErrTooLarge) {
+		return &CloseError{
+			Code:   StatusMessageTooBig,
+			Reason: fmt.Sprintf("message of more than %d bytes after inflation", limit),
+			Err:    ErrMessageTooBig,
+		}
+	}
+	// RFC 7692 does not say; the data is not consistent with what RSV1 announced.
+	return &CloseError{Code: StatusInvalidPayload, Reason: "compressed message cannot be inflated", Err: err}
+}
+
+// release takes back a message that was lent.
+func (c *core) release() {
+	if c.msg != nil {
+		c.msg.free()
+		c.msg = nil
+	}
+	c.ready = false
+}
+
+// keep makes the message that was just completed wait until somebody reads it.
+func (c *core) keep(m Message) {
+	if c.msg == nil {
+		c.msg = newBuffer(len(m.Data))
+		c.msg.append(m.Data)
+	}
+	c.ready = true
+}
+
+// dropInput lets go of everything read. readMu is held.
+func (c *core) dropInput() {
+	if c.buf != nil {
+		readBuffers.Put(c.buf)
+		c.buf = nil
+	}
+	c.rest = nil
+	if c.ctl != nil {
+		c.ctl.free()
+		c.ctl = nil
+	}
+	c.release()
+}
+
+// control handles a control frame, or a piece of one (RFC 6455 5.5).
+func (c *core) control(ev frame.Event) error {
+	if ev.Start {
+		if err := c.countControl(); err != nil {
+			return err
+		}
+	}
+	p := ev.Payload
+	if !ev.Start || !ev.End {
+		if c.ctl == nil {
+			c.ctl = newBuffer(frame.MaxControlPayload)
+		}
+		c.ctl.append(p)
+		if !ev.End {
+			return nil
+		}
+		p = c.ctl.b
+		defer func() {
+			c.ctl.free()
+			c.ctl = nil
+		}()
+	}
+	switch ev.Opcode {
+	case frame.Ping:
+		c.pong(p)
+	case frame.Pong:
+		c.ponged(p)
+	case frame.Close:
+		return c.received(p)
+	}
+	return nil
+}
+
+// countControl refuses floods of control frames.
+func (c *core) countControl() error {
+	if now := time.Now().Unix(); now != c.second {
+		c.second, c.controls = now, 0
+	}
+	c.controls++
+	if c.controls > c.set.maxControl {
+		return c.fail(&CloseError{
+			Code:   StatusPolicyViolation,
+			Reason: fmt.Sprintf("more than %d control frames in a second", c.set.maxControl),
+		})
+	}
+	return nil
+}

@@ -1,0 +1,382 @@
+package ws
+
+import (
+	"context"
+	"fmt"
+	"unicode/utf8"
+
+	"baro.dev/internal/mask"
+	"baro.dev/ws/internal/deflate"
+	"baro.dev/ws/internal/frame"
+)
+
+// waiting says what a sender does when the queue is full.
+type waiting struct {
+	ctx    context.Context // nil: does not wait
+	policy Policy
+}
+
+// copySize is the size up to which a payload is copied behind its header to be written with it. A larger one is
+// written from where it is.
+const copySize = 4 << 10
+
+// checkMessage refuses what must not be sent.
+func checkMessage(t MessageType, data []byte) error {
+	switch t {
+	case Binary:
+	case Text:
+		if !utf8.Valid(data) {
+			return fmt.Errorf("ws: text message of %d bytes is not valid UTF-8", len(data))
+		}
+	default:
+		return fmt.Errorf("ws: message type %d is neither Text nor Binary", t)
+	}
+	return nil
+}
+
+// sendMessage sends data as a message of one frame. It does not keep data.
+func (c *core) sendMessage(w waiting, t MessageType, data []byte) error {
+	if err := checkMessage(t, data); err != nil {
+		return err
+	}
+	h := frame.Header{Opcode: frame.Opcode(t), Fin: true}
+	d := c.deflate
+	if d == nil || len(data) < d.threshold {
+		return c.sendFrame(w, 0, h, data)
+	}
+	// Room is reserved before anything is compressed: what has entered the window must leave.
+	size := len(data) + frame.MaxHeaderSize
+	if err := c.reserve(w, size); err != nil {
+		return err
+	}
+	packed := newBuffer(len(data)/2 + 64)
+	defer packed.free()
+	if d.sent == nil {
+		packed.b = deflate.Compress(packed.b, data, d.level, d.sendBits, nil)
+		if len(packed.b) < len(data) {
+			h.Compressed, data = true, packed.b
+		}
+		return c.sendFrame(w, size, h, data)
+	}
+	// The window must see the messages in the order in which they leave.
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.streaming { // otherwise the window belongs to the Writer, and this message goes without
+		packed.b = deflate.Compress(packed.b, data, d.level, d.sendBits, d.sent)
+		h.Compressed, data = true, packed.b
+	}
+	return c.sendFrame(w, size, h, data)
+}
+
+// writable returns why nothing can be sent any more. mu is held.
+func (c *core) writable() error {
+	switch {
+	case c.err != nil && (c.ended || c.sentClose || c.gotClose):
+		return c.err
+	case c.ended || c.sentClose || c.gotClose:
+		return ErrClosed
+	}
+	return nil
+}
+
+// admit waits for room for n bytes, or does what the policy says. mu is held, but not while it waits.
+func (c *core) admit(w waiting, n int) error {
+	for {
+		if err := c.writable(); err != nil {
+			return err
+		}
+		used := c.buffered()
+		if used == 0 || used+n <= c.set.maxQueue {
+			return nil
+		}
+		ctx := w.ctx
+		if ctx == nil {
+			switch w.policy {
+			case Drop:
+				return ErrQueueFull
+			case Close:
+				c.failLocked(&CloseError{Code: StatusPolicyViolation, Reason: "write queue full", Err: ErrQueueFull})
+				return c.err
+			}
+			ctx = context.Background()
+		}
+		if err := c.waitRoom(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// waitRoom waits until something has been written or a Writer closed. mu is held, but not while it waits.
+func (c *core) waitRoom(ctx context.Context) error {
+	if c.room == nil {
+		c.room = make(chan struct{})
+	}
+	room := c.room
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-room:
+	case <-c.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// signalRoom wakes those who wait for room. mu is held.
+func (c *core) signalRoom() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}
+
+func (c *core) buffered() int {
+	n := c.out.size + c.reserved
+	if c.held != nil {
+		n += c.held.size
+	}
+	return n
+}
+
+// Buffered returns the number of bytes that wait to be written because the peer or the network is slow.
+func (c *core) Buffered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buffered()
+}
+
+// reserve admits a frame of at most n bytes that is yet to be made. Either unreserve or sendFrame follows.
+func (c *core) reserve(w waiting, n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.admit(w, n); err != nil {
+		return err
+	}
+	c.reserved += n
+	return nil
+}
+
+func (c *core) unreserve(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reserved -= n
+}
+
+// sendFrame sends a data frame, whose room may have been reserved. It does not keep payload.
+func (c *core) sendFrame(w waiting, reserved int, h frame.Header, payload []byte) error {
+	h.Length = len(payload)
+	c.mu.Lock()
+	c.reserved -= reserved
+	var err error
+	if reserved == 0 {
+		err = c.admit(w, len(payload)+frame.MaxHeaderSize)
+	} else {
+		err = c.writable()
+	}
+	switch {
+	case err != nil:
+		c.mu.Unlock()
+		return err
+	case c.held != nil:
+		c.encode(c.held, h, payload)
+		c.mu.Unlock()
+		return nil
+	case c.direct():
+		c.writeDirect(h, payload) // unlocks
+		return nil
+	}
+	c.encode(&c.out, h, payload)
+	c.kick() // unlocks
+	return nil
+}
+
+// encode queues a frame. mu is held.
+func (c *core) encode(q *outQueue, h frame.Header, payload []byte) {
+	size := frame.MaxHeaderSize + len(payload)
+	b := q.room(size)
+	before := len(b.b)
+	b.b = c.appendFrame(b.b, h, payload)
+	q.size += len(b.b) - before
+}
+
+// appendFrame appends a whole frame, masked if this side is the client.
+func (c *core) appendFrame(dst []byte, h frame.Header, payload []byte) []byte {
+	if !c.client {
+		return append(h.Append(dst), payload...)
+	}
+	h.Masked, h.Key = true, mask.Key()
+	dst = h.Append(dst)
+	n := len(dst)
+	dst = append(dst, payload...)
+	mask.XOR(dst[n:], h.Key)
+	return dst
+}
+
+// direct reports whether a frame can be written right now: nothing is queued, nobody is writing, and nothing else is
+// about to be sent with it. mu is held.
+func (c *core) direct() bool {
+	return c.out.empty() && !c.flushing && !c.corked && !c.more.Load()
+}
+
+// writeDirect writes a frame without queuing more than what does not go at once. mu is held, and released.
+func (c *core) writeDirect(h frame.Header, payload []byte) {
+	c.flushing = true
+	c.mu.Unlock()
+	inPlace := !c.client && len(payload) > copySize
+	var scratch *buffer
+	var tail []byte
+	if inPlace {
+		scratch = newBuffer(frame.MaxHeaderSize)
+		scratch.b = h.Append(scratch.b)
+		tail = payload
+	} else {
+		scratch = newBuffer(frame.MaxHeaderSize + len(payload))
+		scratch.b = c.appendFrame(scratch.b, h, payload)
+	}
+	n, err := c.tr.tryWrite(scratch.b, tail)
+	total := len(scratch.b) + len(tail)
+	if err == nil && n == total {
+		scratch.free()
+		c.flush()
+		return
+	}
+	c.mu.Lock()
+	if err != nil {
+		c.mu.Unlock()
+		scratch.free()
+		c.end(lost(err))
+		return
+	}
+	scratch.append(tail)
+	c.out.put(segment{own: scratch, off: n})
+	c.out.size += total - n
+	c.mu.Unlock()
+	go c.writeOut()
+}
+
+// kick has the queue flushed: at once, or together with what follows. mu is held, and released.
+func (c *core) kick() {
+	switch {
+	case c.flushing || c.corked:
+		// Whoever is at it will see what was queued.
+	case c.more.Load() && c.out.size < readSize && !c.scheduled && !c.inline:
+		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
+		// even if the one who handles it takes long over that.
+		c.scheduled = true
+		go c.flushSoon()
+	case c.more.Load() && c.out.size < readSize:
+	default:
+		c.flushing = true
+		c.mu.Unlock()
+		c.flush()
+		return
+	}
+	c.mu.Unlock()
+}
+
+func (c *core) flushSoon() {
+	c.mu.Lock()
+	c.scheduled = false
+	c.flushLocked()
+}
+
+// flushLocked flushes unless somebody else does. mu is held, and released.
+func (c *core) flushLocked() {
+	if c.flushing || c.corked || c.out.empty() {
+		c.mu.Unlock()
+		return
+	}
+	c.flushing = true
+	c.mu.Unlock()
+	c.flush()
+}
+
+// flush writes what is queued and then gives up the write side, which the caller owns. If the transport does not take
+// everything at once, a goroutine goes on.
+func (c *core) flush() {
+	c.mu.Lock()
+	for !c.out.empty() && !c.ended {
+		s := c.out.take()
+		c.mu.Unlock()
+		p := s.pending()
+		n, err := c.tr.tryWrite(p, nil)
+		c.mu.Lock()
+		if !c.wrote(s, n, err) {
+			return
+		}
+		if n < len(p) {
+			c.mu.Unlock()
+			go c.writeOut()
+			return
+		}
+	}
+	c.flushed()
+}
+
+// writeOut is flush with a transport that makes it wait.
+func (c *core) writeOut() {
+	c.mu.Lock()
+	for !c.out.empty() && !c.ended {
+		s := c.out.take()
+		c.mu.Unlock()
+		p := s.pending()
+		err := c.tr.write(p)
+		c.mu.Lock()
+		if !c.wrote(s, len(p), err) {
+			return
+		}
+	}
+	c.flushed()
+}
+
+// wrote accounts for n bytes of s. After an error it ends the connection, releases mu and returns false. mu is held.
+func (c *core) wrote(s segment, n int, err error) bool {
+	if err != nil {
+		s.release()
+		c.flushing = false
+		c.mu.Unlock()
+		c.end(lost(err))
+		return false
+	}
+	c.out.size -= n
+	if n < len(s.pending()) {
+		s.off += n
+		c.out.put(s)
+	} else {
+		s.release()
+	}
+	c.signalRoom()
+	return true
+}
+
+// flushed gives up the write side. mu is held, and released.
+func (c *core) flushed() {
+	c.flushing = false
+	if c.ended {
+		c.out.drop()
+	}
+	finish := c.finish
+	c.mu.Unlock()
+	c.finishNow(finish)
+}
+
+// Send sends a message without waiting: what the peer does not take at once is queued. When the queue is full, it
+// does what Queue.Full says: it ends the connection (Close), drops the message (Drop), or waits after all (Block);
+// the error then matches ErrQueueFull. A text message must be valid UTF-8.
+//
+// Send may be called from any goroutine; messages from one goroutine leave in the order sent. data is the caller's
+// again when Send returns.
+func (c *core) Send(t MessageType, data []byte) error {
+	return c.sendMessage(waiting{policy: c.set.full}, t, data)
+}
+
+// Write sends a message. It waits while the queue is full, but not for the peer to receive anything. If ctx is done
+// first, nothing of the message has been sent and nothing will be; the connection is as it was. When Write returns
+// nil the message leaves whole, unless the connection ends. A text message must be valid UTF-8.
+//
+// Write may be called from any goroutine; messages from one goroutine leave in the order written. data is the
+// caller's again when Write returns.
+func (c *core) Write(ctx context.Context, t MessageType, data []byte) error {
+	return c.sendMessage(waiting{ctx: ctx}, t, data)
+}

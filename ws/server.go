@@ -1,0 +1,204 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Server accepts WebSocket connections and calls handlers for what happens on them. It is an http.Handler.
+//
+// The handlers of one connection run one after another: OnOpen first, OnMessage for each message in order, OnClose
+// last, each exactly once for each event. Those of different connections run concurrently. A handler that takes long
+// holds up its own connection only. One that panics has its connection closed with StatusInternalError.
+//
+// The fields must not be changed once the server is in use. A Server must not be copied.
+type Server struct {
+	// Options are those of Accept.
+	Options AcceptOptions
+	// OnOpen is called when a connection has been opened. r is the request that opened it, without its body.
+	OnOpen func(c *Socket, r *http.Request)
+	// OnMessage is called for each message. m.Data is lent until OnMessage returns.
+	OnMessage func(c *Socket, m Message)
+	// OnClose is called when a connection has ended or failed. err says why, as of Conn.Read: a *CloseError, mostly.
+	// Nothing can be sent any more.
+	OnClose func(c *Socket, err error)
+	// Inline promises that OnMessage never blocks. What it sends while more input waits then leaves together.
+	Inline bool
+
+	mu       sync.Mutex
+	set      *settings
+	first    *Socket // a list, so that a connection costs two pointers
+	count    int
+	draining bool
+	empty    chan struct{} // closed when the last connection has gone, while draining
+	fronts   map[*http.Server]struct{}
+}
+
+// ErrServerClosed is what Serve returns after Shutdown or Close. It is http.ErrServerClosed.
+var ErrServerClosed = http.ErrServerClosed
+
+// ServeHTTP opens a WebSocket for r, or refuses it. Over HTTP/1.1 it returns at once, over HTTP/2 and HTTP/3 when the
+// connection has ended.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	set, ok := s.settings()
+	if !ok {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	up, err := upgrade(w, r, &s.Options, set)
+	if err != nil {
+		return
+	}
+	c := &Socket{server: s}
+	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
+	c.addrs = up.addrs
+	c.inline = s.Inline
+	s.add(c)
+	if s.OnOpen != nil {
+		c.guard(func() { s.OnOpen(c, r) })
+	}
+	c.startTicker()
+	if up.extended {
+		c.run()
+		<-c.done
+		return
+	}
+	go c.run() // with a stack of its own: net/http's is let go with its buffers
+}
+
+// settings returns the settings, and whether connections are still accepted.
+func (s *Server) settings() (*settings, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil {
+		s.set = s.Options.settings()
+	}
+	return s.set, !s.draining
+}
+
+func (s *Server) add(c *Socket) {
+	s.mu.Lock()
+	c.next = s.first
+	if c.next != nil {
+		c.next.prev = c
+	}
+	s.first = c
+	s.count++
+	draining := s.draining
+	s.mu.Unlock()
+	if draining {
+		c.Close(StatusGoingAway, "")
+	}
+}
+
+func (s *Server) remove(c *Socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		s.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+	s.count--
+	if s.count == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+}
+
+// Len returns the number of open connections.
+func (s *Server) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
+// sockets returns all connections.
+func (s *Server) sockets() []*Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Socket, 0, s.count)
+	for c := s.first; c != nil; c = c.next {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Serve accepts connections from l and serves them until Shutdown or Close, or until l fails. Requests that are not
+// for a WebSocket are refused. It returns a non-nil error: ErrServerClosed after Shutdown or Close.
+func (s *Server) Serve(l net.Listener) error {
+	front := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.Options.Limits.handshakeTimeout(),
+		MaxHeaderBytes:    int(min(s.Options.Limits.maxHeaderBytes(), 1<<30)),
+	}
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		l.Close()
+		return ErrServerClosed
+	}
+	if s.fronts == nil {
+		s.fronts = make(map[*http.Server]struct{})
+	}
+	s.fronts[front] = struct{}{}
+	s.mu.Unlock()
+	err := front.Serve(l)
+	s.mu.Lock()
+	delete(s.fronts, front)
+	s.mu.Unlock()
+	return err
+}
+
+// Shutdown stops accepting connections, closes those there are with StatusGoingAway and waits until all have ended.
+// What was queued on them leaves first. When ctx is done, what is left is cut, and Shutdown returns
+// context.Cause(ctx). The server cannot be used again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	empty := s.drain()
+	for _, c := range s.sockets() {
+		c.Close(StatusGoingAway, "")
+	}
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), s.Close())
+	}
+}
+
+// Close stops accepting connections and ends those there are without a closing handshake.
+func (s *Server) Close() error {
+	s.drain()
+	for _, c := range s.sockets() {
+		c.CloseNow()
+	}
+	return nil
+}
+
+// drain stops accepting; the channel is closed when no connection is left.
+func (s *Server) drain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for front := range s.fronts {
+		front.Close()
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+		if s.count == 0 {
+			close(s.empty)
+			empty := s.empty
+			s.empty = nil
+			return empty
+		}
+	}
+	return s.empty
+}

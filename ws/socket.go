@@ -1,0 +1,111 @@
+package ws
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// Socket is a WebSocket connection of a Server. It is read by the server, which calls the handlers; there is nothing
+// to read from it. All methods may be called from any goroutine and from handlers; none of them waits but Write and
+// Writer, and Send where Queue.Full is Block.
+type Socket struct {
+	core
+	// Data is the application's. Handlers of one connection run one after another and need no lock for it.
+	Data any
+
+	server     *Server
+	prev, next *Socket // in the server's list
+	quiet      atomic.Bool
+}
+
+// Close starts the closing handshake: what was queued leaves, then a close frame with code and reason (of at most 123
+// bytes; more is cut). It does not wait. From then on nothing can be sent and no message is delivered; OnClose is
+// called when the peer has answered or Limits.CloseTimeout is over. Only the first call has an effect.
+func (s *Socket) Close(code StatusCode, reason string) error {
+	if code != StatusNoStatus && !code.OnWire() {
+		return fmt.Errorf("ws: status code %v must not be sent", code)
+	}
+	s.quiet.Store(true)
+	return s.startClose(code, reason)
+}
+
+// Ping sends a ping without waiting for the pong. Keepalive sees to pings by itself.
+func (s *Socket) Ping() error {
+	w, err := s.ping()
+	if err == nil {
+		s.forget(w)
+	}
+	return err
+}
+
+// run reads until the connection ends, calling the handlers.
+func (s *Socket) run() {
+	s.readMu.Lock()
+	err := s.serve()
+	s.dropInput()
+	s.readMu.Unlock()
+	s.server.remove(s)
+	if s.server.OnClose != nil {
+		s.guard(func() { s.server.OnClose(s, err) })
+	}
+}
+
+// serve handles input and returns why there will be no more.
+func (s *Socket) serve() error {
+	for {
+		ev, err := s.core.next()
+		if err != nil {
+			return err
+		}
+		if ev.None {
+			if err := s.fill(); err != nil && err != errInterrupted {
+				return err
+			}
+			continue
+		}
+		m, complete, err := s.collect(ev)
+		if err != nil {
+			return err
+		}
+		if complete {
+			s.deliver(m)
+		}
+	}
+}
+
+// deliver calls the handler of messages.
+func (s *Socket) deliver(m Message) {
+	if s.set.idleTimeout > 0 {
+		s.messaged.Store(true)
+	}
+	if more := len(s.rest) > 0; more != s.more.Load() {
+		s.more.Store(more)
+	}
+	if handler := s.server.OnMessage; handler != nil && !s.quiet.Load() {
+		s.paused.Store(true)
+		s.handle(handler, m)
+		s.paused.Store(false)
+	}
+	s.release()
+}
+
+func (s *Socket) handle(handler func(*Socket, Message), m Message) {
+	defer s.recovered()
+	handler(s, m)
+}
+
+// guard runs a handler.
+func (s *Socket) guard(handler func()) {
+	defer s.recovered()
+	handler()
+}
+
+// recovered is deferred: a handler that panics costs its own connection only.
+func (s *Socket) recovered() {
+	if v := recover(); v != nil {
+		s.set.logger.Error("handler panicked", "remote", s.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
+		s.quiet.Store(true)
+		s.fail(&CloseError{Code: StatusInternalError, Reason: "internal error", Err: fmt.Errorf("ws: handler panicked: %v", v)})
+	}
+}

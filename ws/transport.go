@@ -1,0 +1,107 @@
+package ws
+
+import (
+	"io"
+	"net"
+	"time"
+)
+
+// A transport is the stream of bytes under a connection. One goroutine at a time reads, one at a time writes; the
+// other methods may be called from anywhere.
+type transport interface {
+	// read waits for bytes and reads them: into dst, or, if dst is nil, into a buffer that it takes from the pool and
+	// that is the caller's from then on. While idle, that is, between frames, it holds no buffer while it waits. At
+	// the end of the stream it returns io.EOF, after an interrupt an error that matches os.ErrDeadlineExceeded:
+	// nothing is lost then.
+	read(dst []byte, idle bool) (p []byte, buf *[readSize]byte, err error)
+	// resume lets read wait again after an interrupt.
+	resume()
+	// interrupt makes a read that waits, and those that come until resume, return at once.
+	interrupt()
+
+	// tryWrite writes what it can of head and then tail without waiting.
+	tryWrite(head, tail []byte) (n int, err error)
+	// write writes p, waiting as long as it takes, until close.
+	write(p []byte) error
+	// closeWrite tells the peer that nothing more will be written, where the stream can say so.
+	closeWrite()
+	// close ends the stream, and every read and write that waits.
+	close() error
+
+	conn() net.Conn // nil where there is none
+}
+
+// newTransport returns the leanest transport for nc.
+func newTransport(nc net.Conn) transport {
+	if t := newSocket(nc); t != nil {
+		return t
+	}
+	return &deadlineTransport{nc: nc}
+}
+
+// streamOrSocket returns the leanest transport for rwc.
+func streamOrSocket(rwc io.ReadWriteCloser) transport {
+	if nc, ok := rwc.(net.Conn); ok {
+		return newTransport(nc)
+	}
+	return newStreamTransport(rwc)
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+var noDeadline time.Time
+
+// deadlineTransport is any net.Conn, such as a *tls.Conn: reads can be interrupted, writes cannot be tried.
+type deadlineTransport struct {
+	nc    net.Conn
+	first [64]byte // what an idle connection waits with, so that it need not hold a buffer of the pool
+}
+
+func (t *deadlineTransport) read(dst []byte, idle bool) ([]byte, *[readSize]byte, error) {
+	var buf *[readSize]byte
+	switch {
+	case dst != nil:
+	case idle:
+		dst = t.first[:]
+	default:
+		buf = readBuffers.Get().(*[readSize]byte)
+		dst = buf[:]
+	}
+	n, err := t.nc.Read(dst)
+	if n == 0 {
+		if buf != nil {
+			readBuffers.Put(buf)
+		}
+		return nil, nil, readError(err)
+	}
+	return dst[:n], buf, nil
+}
+
+func (t *deadlineTransport) resume()    { t.nc.SetReadDeadline(noDeadline) }
+func (t *deadlineTransport) interrupt() { t.nc.SetReadDeadline(past) }
+
+func (t *deadlineTransport) tryWrite(head, tail []byte) (int, error) { return 0, nil }
+
+func (t *deadlineTransport) write(p []byte) error {
+	_, err := t.nc.Write(p)
+	return err
+}
+
+func (t *deadlineTransport) closeWrite()    { closeWrite(t.nc) }
+func (t *deadlineTransport) close() error   { return t.nc.Close() }
+func (t *deadlineTransport) conn() net.Conn { return t.nc }
+
+func closeWrite(c any) {
+	if cw, ok := c.(interface{ CloseWrite() error }); ok {
+		cw.CloseWrite()
+	}
+}
+
+// readError is the error of a read that returned nothing.
+func readError(err error) error {
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
