@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -32,8 +33,10 @@ func TestConnect(t *testing.T) {
 		{"ws://" + plain, "http://ann@" + proxies["http"], "Basic YW5uOg==", "*net.TCPConn", nil},
 		{"ws://" + plain, "http://ann:x@" + proxies["http"], "Bearer t", "*net.TCPConn",
 			http.Header{"Proxy-Authorization": {"Bearer t"}, "X-Team": {"red"}}},
+		{"ws://" + plain, "http://ann:x@" + proxies["http"], "Basic YW5uOng=", "*net.TCPConn", http.Header{"X-Team": {"red"}}},
 	} {
 		t.Run(c.url+" by "+c.proxy, func(t *testing.T) {
+			given := c.header.Clone()
 			config := &Config{
 				TLS:         &tls.Config{RootCAs: ca.pool},
 				ProxyTLS:    &tls.Config{RootCAs: ca.pool},
@@ -60,8 +63,8 @@ func TestConnect(t *testing.T) {
 			if r.Header.Get("Proxy-Authorization") != c.auth || r.Header.Get("X-Team") != c.header.Get("X-Team") {
 				t.Errorf("header %v", r.Header)
 			}
-			if c.header == nil && config.ProxyHeader != nil {
-				t.Error("the caller's header was changed")
+			if !reflect.DeepEqual(c.header, given) {
+				t.Errorf("the caller's header was changed: %v", c.header)
 			}
 		})
 	}
@@ -200,4 +203,23 @@ func TestConnectSplit(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+func FuzzReadAnswer(f *testing.F) {
+	f.Add("HTTP/1.1 200 OK\r\nA: b\r\n\r\nearly")
+	f.Add("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\n\r\n")
+	f.Add("HTTP/1.0 200\n\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		const limit = 1 << 10
+		early, err := readAnswer(strings.NewReader(s), limit)
+		if err != nil {
+			if len(early) > 0 || len(err.Error()) > 100 {
+				t.Fatalf("%q, %v", early, err)
+			}
+			return
+		}
+		if head := min(len(s), limit) - len(early); head < len("HTTP/1.1 200\n\n") || s[head:head+len(early)] != string(early) {
+			t.Fatalf("%q is not what follows the answer", early)
+		}
+	})
 }

@@ -39,7 +39,6 @@ func (t *Target) follow(location string) (*Target, error) {
 	if ref.User != nil {
 		return nil, errors.New("credentials in Location")
 	}
-	ref.Fragment, ref.RawFragment = "", ""
 	resolved := t.URL.ResolveReference(ref)
 	if ref.Scheme == "" && ref.Host == "" {
 		next := *t
