@@ -71,13 +71,12 @@ func BenchmarkAdvance(b *testing.B) {
 	// moved a minute on, and carried over instead of fired.
 	b.Run("carry-over", func(b *testing.B) {
 		w, conns := newConns(true)
-		moved := time.Duration(0)
-		now := time.Duration(0)
+		moved, now := 0, time.Duration(0)
 		b.ReportAllocs()
 		for b.Loop() {
 			now += w.tick
-			for ; moved*time.Minute/million <= now; moved++ {
-				w.Schedule(&conns[moved%million].timer, (moved+million)*time.Minute/million)
+			for ; time.Duration(moved)*time.Minute/million <= now; moved++ {
+				w.Schedule(&conns[moved%million].timer, time.Duration(moved+million)*time.Minute/million)
 			}
 			w.Advance(now, func(*conn) { b.Fatal("fired") })
 		}
@@ -90,6 +89,7 @@ func BenchmarkAdvance(b *testing.B) {
 }
 
 func benchmarkAdvance(b *testing.B, w *Wheel[*conn], fire func(time.Duration, *conn)) {
+	b.Helper()
 	now := time.Duration(0)
 	f := func(c *conn) { fire(now, c) }
 	b.ReportAllocs()

@@ -19,6 +19,7 @@ type trial struct {
 }
 
 func newTrial(t *testing.T, program []byte) *trial {
+	t.Helper()
 	r := &trial{t: t, program: program, model: map[int]int64{}}
 	r.wheel = New[int](tick, 1<<(r.byte()%5))
 	for i := range r.timers {

@@ -86,9 +86,9 @@ func TestMove(t *testing.T) {
 	if w.Len() != 1 {
 		t.Fatalf("%d timers", w.Len())
 	}
-	for n := range time.Duration(300) {
-		if fired := advance(w, n*tick); (len(fired) == 1) != (n == 4) {
-			t.Fatalf("at tick %d: %v", n, fired)
+	for now := time.Duration(0); now < 300*tick; now += tick {
+		if fired := advance(w, now); (len(fired) == 1) != (now == 4*tick) {
+			t.Fatalf("at %v: %v", now, fired)
 		}
 	}
 }
