@@ -43,7 +43,7 @@ func (s *extensionScanner) next() (e extension, ok bool, err *Error) {
 	if !s.present && !s.fits() {
 		return e, false, refuse(http.StatusRequestHeaderFieldsTooLarge, "Sec-WebSocket-Extensions header: more than %d bytes", maxExtensionBytes)
 	}
-	for s.skip(", \t"); s.rest == ""; s.skip(", \t") {
+	for s.rest = skipEmpty(s.rest); s.rest == ""; s.rest = skipEmpty(s.rest) {
 		if len(s.lines) == 0 {
 			if s.present && s.count == 0 {
 				err = s.malformed("an extension")
@@ -60,7 +60,7 @@ func (s *extensionScanner) next() (e extension, ok bool, err *Error) {
 		return e, false, s.malformed("an extension")
 	}
 	n := 0
-	for s.skip(" \t"); s.take(';'); s.skip(" \t") {
+	for s.skipSpace(); s.take(';'); s.skipSpace() {
 		if n == maxExtensionParams {
 			return e, false, refuse(http.StatusRequestHeaderFieldsTooLarge, "Sec-WebSocket-Extensions header: more than %d parameters", maxExtensionParams)
 		}
@@ -90,7 +90,7 @@ func (s *extensionScanner) malformed(expected string) *Error {
 		expected, len(s.line)-len(s.rest), quote(s.rest))
 }
 
-func (s *extensionScanner) skip(cutset string) { s.rest = strings.TrimLeft(s.rest, cutset) }
+func (s *extensionScanner) skipSpace() { s.rest = strings.TrimLeft(s.rest, " \t") }
 
 func (s *extensionScanner) take(c byte) bool {
 	if s.rest == "" || s.rest[0] != c {
@@ -107,15 +107,15 @@ func (s *extensionScanner) token() (token string) {
 }
 
 func (s *extensionScanner) param() (p param, ok bool) {
-	s.skip(" \t")
+	s.skipSpace()
 	if p.name = s.token(); p.name == "" {
 		return p, false
 	}
-	s.skip(" \t")
+	s.skipSpace()
 	if p.hasValue = s.take('='); !p.hasValue {
 		return p, true
 	}
-	s.skip(" \t")
+	s.skipSpace()
 	if s.rest != "" && s.rest[0] == '"' {
 		p.value, ok = s.quoted()
 		return p, ok

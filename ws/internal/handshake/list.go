@@ -23,17 +23,25 @@ type list struct {
 
 func (l *list) next() (item string, ok bool) {
 	for {
-		for l.rest == "" {
-			if len(l.lines) == 0 {
-				return "", false
-			}
-			l.rest, l.lines = l.lines[0], l.lines[1:]
+		if l.rest = skipEmpty(l.rest); l.rest != "" {
+			item, l.rest, _ = strings.Cut(l.rest, ",")
+			return strings.TrimRight(item, " \t"), true
 		}
-		item, l.rest, _ = strings.Cut(l.rest, ",")
-		if item = strings.Trim(item, " \t"); item != "" {
-			return item, true
+		if len(l.lines) == 0 {
+			return "", false
+		}
+		l.rest, l.lines = l.lines[0], l.lines[1:]
+	}
+}
+
+// skipEmpty cuts white space and empty elements off the start of a list.
+func skipEmpty(s string) string {
+	for i := range len(s) {
+		if s[i] != ',' && s[i] != ' ' && s[i] != '\t' {
+			return s[i:]
 		}
 	}
+	return ""
 }
 
 // count returns how often a list names a token, whatever its case.
