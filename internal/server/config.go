@@ -1,0 +1,117 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"baro.dev/channel"
+)
+
+// Config is how a server is set up. A zero field means the default, which is given with it.
+type Config struct {
+	// Listen is the TCP address to serve on. ":8000".
+	Listen string
+	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, and HTTP/2 too.
+	TLSCert, TLSKey string
+
+	// AllowOrigins are the origins, beside the server's own, whose pages may use the server: "https://example.com". With
+	// Dev, "*" allows all.
+	AllowOrigins []string
+	// Dev allows what is convenient on one's own machine and nowhere else.
+	Dev bool
+	// NoConsole leaves out the page at /.
+	NoConsole bool
+
+	// Channels bounds what is kept: see [channel.Options] for the defaults.
+	Channels channel.Options
+	// MaxConnections is how many TCP connections there may be, and how many streams, waiting polls and WebSockets, of
+	// which one HTTP/2 connection carries many. 65,536.
+	MaxConnections int
+	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
+	QueueBytes int
+	// MaxWait is how long a long poll may wait. 60 s.
+	MaxWait time.Duration
+	// Heartbeat is after how long a silent stream gives a sign of life. 25 s.
+	Heartbeat time.Duration
+
+	// HeaderTimeout is how long a client may take for a TLS handshake, and for the head of a request. 10 s.
+	HeaderTimeout time.Duration
+	// MaxHeaderBytes is how long the head of a request may be. 16 KiB.
+	MaxHeaderBytes int
+	// BodyTimeout is how long a client may take for the body of a request. 30 s.
+	BodyTimeout time.Duration
+	// WriteTimeout is how long a client may take to accept an answer, or 64 KiB of a stream. 20 s.
+	WriteTimeout time.Duration
+	// IdleTimeout is how long a connection may wait for its next request. 2 min.
+	IdleTimeout time.Duration
+	// ReconnectWindow is over what time the clients of a server that stops are told to spread their return. 5 s.
+	ReconnectWindow time.Duration
+
+	// WebSocket serves the requests for a WebSocket on a channel. Nil: they are refused with 501.
+	WebSocket func(w http.ResponseWriter, r *http.Request, c *WebSocketChannel)
+
+	// Log is where the server reports. [slog.Default].
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Listen, ":8000")
+	setDefault(&c.MaxConnections, 65_536)
+	setDefault(&c.QueueBytes, 1<<20)
+	setDefault(&c.MaxWait, time.Minute)
+	setDefault(&c.Heartbeat, 25*time.Second)
+	setDefault(&c.HeaderTimeout, 10*time.Second)
+	setDefault(&c.MaxHeaderBytes, 16<<10)
+	setDefault(&c.BodyTimeout, 30*time.Second)
+	setDefault(&c.WriteTimeout, 20*time.Second)
+	setDefault(&c.IdleTimeout, 2*time.Minute)
+	setDefault(&c.ReconnectWindow, 5*time.Second)
+	setDefault(&c.Channels.MaxMessageBytes, 256<<10)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	var errs []error
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New("a TLS certificate and its key are given together or not at all"))
+	}
+	positive := []struct {
+		name string
+		ok   bool
+	}{
+		{"the history bytes", c.Channels.HistoryBytes >= 0},
+		{"the history age", c.Channels.HistoryAge >= 0},
+		{"the number of channels", c.Channels.MaxChannels >= 0},
+		{"the bytes of all histories", c.Channels.MaxBytes >= 0},
+		{"the message bytes", c.Channels.MaxMessageBytes > 0},
+		{"the number of connections", c.MaxConnections > 0},
+		{"the queue bytes", c.QueueBytes > 0},
+		{"the longest wait", c.MaxWait > 0},
+		{"the heartbeat", c.Heartbeat > 0},
+		{"the header timeout", c.HeaderTimeout > 0},
+		{"the header bytes", c.MaxHeaderBytes > 0},
+		{"the body timeout", c.BodyTimeout > 0},
+		{"the write timeout", c.WriteTimeout > 0},
+		{"the idle timeout", c.IdleTimeout > 0},
+		{"the reconnect window", c.ReconnectWindow > 0},
+	}
+	for _, p := range positive {
+		if !p.ok {
+			errs = append(errs, fmt.Errorf("%s must not be negative", p.name))
+		}
+	}
+	return errors.Join(errs...)
+}

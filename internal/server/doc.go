@@ -1,0 +1,63 @@
+// Package server is the stand-alone server, put together: channels over HTTP, the web console, listeners, limits, drain.
+//
+// A channel is one URL, /c/NAME. The name is everything after /c/, percent-decoded once: /c/rooms/42 and /c/rooms%2F42
+// are the channel "rooms/42". [channel.ValidateName] says what a name may be. The request chooses the transport:
+//
+//	POST /c/NAME                                 publish the body
+//	GET  /c/NAME                                 poll: what there is, as JSON
+//	GET  /c/NAME?wait=30s                        long poll: the same, but wait for something to be there
+//	GET  /c/NAME  Accept: text/event-stream      stream of server-sent events
+//	GET  /c/NAME  Accept: application/x-ndjson   stream of JSON lines
+//	GET  /c/NAME  Upgrade: websocket             WebSocket
+//
+// # Where a reader begins
+//
+// The query parameter after says what a reader has seen: after=EPOCH:OFFSET, or after=OFFSET with epoch=EPOCH; an offset
+// without an epoch is taken on trust. after=oldest begins with the oldest message kept, after=now with the next
+// one. Without after, polls begin with the oldest message and streams and WebSockets with the next one. A position whose
+// messages cannot be had is answered with 410 and the code not_recoverable (an event stream says so by an event, see
+// below), never with a part of the messages. Every answer to a reader has its starting position in the header
+// Baro-Position, except that of a poll, which has the one to go on from.
+//
+// # Publishing
+//
+// Bodies of the types text/*, application/json, application/*+json and application/x-www-form-urlencoded (what curl -d
+// says of anything) are text and must be UTF-8. Bodies of other types are binary; without a type, a body is text if
+// it is UTF-8. The query parameters event and id give the message an event name and an id. The answer has its place:
+//
+//	{"offset":17,"epoch":"4QJK…","id":"4QJK…:17"}
+//
+// # Polling
+//
+// The answer has the messages in envelopes (see package [channel]), and in next what to pass as after the next time:
+//
+//	{"messages":[{"offset":17,…}],"epoch":"4QJK…","offset":17,"next":"4QJK…:17"}
+//
+// An answer has about 1 MiB of data at most; the rest is there for the next poll. A long poll that has nothing to
+// answer with after wait (30s, or seconds without a unit; 60 s at most) has no messages, and a next all the same.
+//
+// # Event streams
+//
+// A message is an event with its position as id, so that browsers recover by Last-Event-ID on their own. Its event name
+// is that of the message; binary data is in base64, and the event name then ends in ";base64" ("message;base64" for a
+// message without one). Line breaks of every kind arrive as LF, as the format has it. With format=json the data is the
+// envelope instead, and the event name is left out. A comment comes every 25 seconds when nothing else does. Where what was missed
+// cannot be had, the first event is "baro.reset", with the position that the stream begins at instead:
+//
+//	event: baro.reset
+//	data: {"epoch":"4QJK…","offset":17}
+//
+// # JSON lines
+//
+// A line is the envelope of a message. An empty line comes every 25 seconds when nothing else does; readers skip it.
+//
+// # Errors
+//
+// Errors are JSON, with a code for programs and a message for people:
+//
+//	{"error":{"code":"invalid_name","message":"the channel name is empty"}}
+//
+// # Who may
+//
+// Requests from pages of another origin are refused, unless the origin is on the list.
+package server

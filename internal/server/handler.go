@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"baro.dev/channel"
+)
+
+const (
+	channelPrefix  = "/c/"
+	allowedMethods = "GET, HEAD, POST, OPTIONS"
+)
+
+// ServeHTTP answers every request to the server.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
+	defer s.recoverFrom(r)
+	s.bound(w, r)
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+
+	name, isChannel := strings.CutPrefix(r.URL.Path, channelPrefix)
+	upgrade := asksForWebSocket(r)
+	// A proxy that takes a refused upgrade for granted would pass on whatever its client says next.
+	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && !(isChannel && upgrade) {
+		h.Set("Connection", "close")
+	}
+
+	switch {
+	case isBeyondBound(r):
+		h.Set("Connection", "close")
+		s.fail(w, r, errFull)
+	case isChannel:
+		s.serveChannel(w, r, name, upgrade)
+	case r.URL.Path == "/livez":
+		s.live(w, r)
+	case s.console != nil && s.console.Has(r.URL.Path) && !upgrade:
+		if readOnly(r) {
+			s.console.ServeHTTP(w, r)
+		} else {
+			s.methodNotAllowed(w, r, "GET, HEAD")
+		}
+	default:
+		s.notFound(w, r)
+	}
+}
+
+// bound limits the time that the client may take for its body, and for its answer. Streams bound theirs piece by piece.
+func (s *Server) bound(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if r.ContentLength != 0 && r.Method != http.MethodConnect {
+		_ = control.SetReadDeadline(time.Now().Add(s.config.BodyTimeout))
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
+}
+
+// recoverFrom keeps the process alive when a handler panics, as net/http does, but says so in our log.
+func (s *Server) recoverFrom(r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	s.log.Error("handler panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	// What was written may be a part of an answer: the connection must not look as if it were whole.
+	panic(http.ErrAbortHandler)
+}
+
+func readOnly(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, &problem{http.StatusNotFound, "not_found", "there is nothing here; a channel is at " + channelPrefix + "NAME"})
+}
+
+func (s *Server) live(w http.ResponseWriter, r *http.Request) {
+	if !readOnly(r) {
+		s.methodNotAllowed(w, r, "GET, HEAD")
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, methods string) {
+	w.Header().Set("Allow", methods)
+	s.fail(w, r, &problem{http.StatusMethodNotAllowed, "method_not_allowed", "allowed are " + methods})
+}
+
+// serveChannel answers a request for a channel. The order matters: who may not is told nothing else.
+func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name string, upgrade bool) {
+	foreign, ok := s.origins.check(r)
+	if !ok {
+		refuseUpgrade(w, upgrade)
+		s.fail(w, r, &problem{http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server"})
+		return
+	}
+	allow(w.Header(), foreign)
+	if err := channel.ValidateName(name); err != nil {
+		refuseUpgrade(w, upgrade)
+		s.fail(w, r, err)
+		return
+	}
+	q, err := parseQuery(r)
+	if err != nil {
+		refuseUpgrade(w, upgrade)
+		s.fail(w, r, err)
+		return
+	}
+	switch {
+	case upgrade:
+		s.serveWebSocket(w, r, name, q)
+	case r.Method == http.MethodPost:
+		s.publish(w, r, name, q)
+	case readOnly(r):
+		s.read(w, r, name, q)
+	case r.Method == http.MethodOptions:
+		preflight(w, r)
+	default:
+		s.methodNotAllowed(w, r, allowedMethods)
+	}
+}
+
+// read answers a reader over the transport that it accepts.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q query) {
+	w.Header().Add("Vary", "Accept")
+	if r.ContentLength != 0 {
+		// The end of a client that still has to send a body would go unnoticed.
+		w.Header().Set("Connection", "close")
+		s.fail(w, r, badRequest("unexpected_body", "a "+r.Method+" has no body; POST publishes"))
+		return
+	}
+	var err error
+	switch negotiate(r.Header) {
+	case typeJSON:
+		err = s.poll(w, r, name, q)
+	case typeSSE:
+		err = s.streamSSE(w, r, name, q)
+	case typeNDJSON:
+		err = s.streamNDJSON(w, r, name, q)
+	default:
+		err = &problem{http.StatusNotAcceptable, "not_acceptable", "a channel is to be had as " + typeJSON + ", " + typeSSE + " or " + typeNDJSON}
+	}
+	// A client that has gone is not answered.
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.fail(w, r, err)
+	}
+}

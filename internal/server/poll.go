@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"baro.dev/channel"
+)
+
+// batchBytes is about how much data an answer to a poll has.
+const batchBytes = 1 << 20
+
+func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q query) error {
+	from, err := q.from(channel.Oldest())
+	if err != nil {
+		return err
+	}
+	wait, err := q.wait(s.config.MaxWait)
+	if err != nil {
+		return err
+	}
+	var batch channel.Batch
+	if wait > 0 && r.Method == http.MethodGet {
+		batch, err = s.wait(r, name, from, wait)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
+	} else {
+		batch, err = s.hub.Read(name, from, batchBytes)
+	}
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", typeJSON)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Baro-Position", batch.Next.String())
+	_, _ = w.Write(appendBatch(nil, batch))
+	return nil
+}
+
+// wait waits for messages. When the time is over, or the server stops, there are none.
+func (s *Server) wait(r *http.Request, name string, from channel.From, wait time.Duration) (channel.Batch, error) {
+	if err := s.clients.take(); err != nil {
+		return channel.Batch{}, err
+	}
+	defer s.clients.give()
+	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+
+	batch, err := s.hub.Wait(ctx, name, from, batchBytes)
+	if err != nil && errors.Is(err, ctx.Err()) && r.Context().Err() == nil {
+		return batch, nil
+	}
+	return batch, err
+}
+
+func appendBatch(dst []byte, b channel.Batch) []byte {
+	dst = append(dst, `{"messages":[`...)
+	for i, m := range b.Messages {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = m.AppendJSON(dst)
+	}
+	// An epoch, and so a position, consists of letters, digits and a colon.
+	dst = append(dst, `],"epoch":"`...)
+	dst = append(dst, b.Next.Epoch...)
+	dst = append(dst, `","offset":`...)
+	dst = strconv.AppendUint(dst, b.Next.Offset, 10)
+	dst = append(dst, `,"next":"`...)
+	dst = b.Next.Append(dst)
+	return append(dst, "\"}\n"...)
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"baro.dev/channel"
+)
+
+// published is the answer to a publisher.
+type published struct {
+	Offset uint64 `json:"offset"`
+	Epoch  string `json:"epoch"`
+	ID     string `json:"id"`
+}
+
+func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q query) {
+	kind, err := kindOf(r.Header)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	data, err := s.readBody(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	m, err := s.hub.Publish(name, channel.Message{
+		Event:  q.get("event"),
+		ID:     q.get("id"),
+		Data:   data,
+		Binary: kind == kindBinary || (kind == kindUnknown && !utf8.Valid(data)),
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, published{m.Offset, m.Epoch, m.ID})
+}
+
+type kind int
+
+const (
+	kindUnknown kind = iota // text if it can be
+	kindText
+	kindBinary
+)
+
+// kindOf says whether a body is text, by its Content-Type.
+func kindOf(h http.Header) (kind, error) {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return 0, &problem{http.StatusUnsupportedMediaType, "unsupported_encoding", "a body must not be compressed"}
+	}
+	value := h.Get("Content-Type")
+	if value == "" {
+		return kindUnknown, nil
+	}
+	media, parameters, err := mime.ParseMediaType(value)
+	if err != nil {
+		return 0, badRequest("invalid_type", "the Content-Type is malformed")
+	}
+	text := strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") ||
+		media == "application/json" || media == "application/x-www-form-urlencoded"
+	if !text {
+		return kindBinary, nil
+	}
+	if c := parameters["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "us-ascii") {
+		return 0, &problem{http.StatusUnsupportedMediaType, "unsupported_charset", "text must be in UTF-8"}
+	}
+	return kindText, nil
+}
+
+// bodies holds the buffers that bodies are read into. They grow with what has come, not with what was announced.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooledBytes keeps the odd large body from staying in memory for good.
+const maxPooledBytes = 64 << 10
+
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := int64(s.config.Channels.MaxMessageBytes)
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge(limit)
+	}
+	b := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= maxPooledBytes {
+			b.Reset()
+			bodies.Put(b)
+		}
+	}()
+	_, err := io.Copy(b, http.MaxBytesReader(w, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.Header().Set("Connection", "close")
+		return nil, &problem{http.StatusRequestTimeout, "timeout", "the body took too long"}
+	}
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		return nil, badRequest("invalid_body", "the body broke off, or is malformed")
+	}
+	return bytes.Clone(b.Bytes()), nil
+}
+
+func tooLarge(limit int64) error {
+	return fmt.Errorf("%w: the limit is %d bytes", channel.ErrTooLarge, limit)
+}

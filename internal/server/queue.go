@@ -1,0 +1,61 @@
+package server
+
+import (
+	"sync"
+
+	"baro.dev/channel"
+)
+
+// queue is what a channel has delivered to a stream and the stream's goroutine has not written yet. It holds encoded
+// messages, whose bytes all streams of one format share.
+type queue struct {
+	format *format
+	limit  int
+	ready  chan struct{} // has a token when there is something to take
+
+	mu    sync.Mutex
+	parts [][]byte
+	bytes int
+	full  bool // it overflowed: what is in it is not the whole any more
+}
+
+func newQueue(f *format, limit int) *queue {
+	return &queue{format: f, limit: limit, ready: make(chan struct{}, 1)}
+}
+
+// Deliver is called by the channel.
+func (q *queue) Deliver(m *channel.Message) {
+	q.put(channel.Shared(m, q.format, q.format.message))
+}
+
+func (q *queue) put(part []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.full {
+		return
+	}
+	// A message alone is never too much.
+	if q.bytes > 0 && q.bytes+len(part) > q.limit {
+		q.full, q.parts, q.bytes = true, nil, 0
+	} else {
+		q.parts = append(q.parts, part)
+		q.bytes += len(part)
+	}
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take takes everything, and says whether that is the whole. The queue goes on with spare, which the caller took earlier
+// and has written.
+func (q *queue) take(spare [][]byte) (parts [][]byte, whole bool) {
+	if cap(spare) > 64 {
+		spare = nil // a burst must not stay in memory
+	}
+	clear(spare)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	parts, q.parts, q.bytes = q.parts, spare[:0], 0
+	return parts, !q.full
+}

@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+var (
+	errFull     = errors.New("as many clients as allowed are connected")
+	errDraining = errors.New("the server is stopping")
+)
+
+// slots counts what is open for long: streams, waiting polls and WebSockets.
+type slots struct {
+	mu    sync.Mutex
+	max   int
+	used  int
+	empty chan struct{} // made when draining; closed when none is used
+}
+
+func (s *slots) take() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.empty != nil:
+		return errDraining
+	case s.used >= s.max:
+		return errFull
+	}
+	s.used++
+	return nil
+}
+
+func (s *slots) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used--
+	if s.used == 0 && s.empty != nil {
+		close(s.empty)
+	}
+}
+
+// drain refuses new clients from now on.
+func (s *slots) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.empty != nil {
+		return
+	}
+	s.empty = make(chan struct{})
+	if s.used == 0 {
+		close(s.empty)
+	}
+}
+
+// wait waits until the last client is gone. It comes after drain.
+func (s *slots) wait(ctx context.Context) error {
+	select {
+	case <-s.empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// connections counts TCP connections, by the hooks of [http.Server]. Those beyond the bound are told so by an answer to
+// their request, as long as they are not too many themselves.
+type connections struct {
+	max  int64
+	open atomic.Int64
+}
+
+// reserve is how many connections beyond the bound are answered rather than closed at once.
+const reserve = 64
+
+type beyondBound struct{}
+
+// accepted is for [http.Server.ConnContext]: it comes before changed.
+func (c *connections) accepted(ctx context.Context, _ net.Conn) context.Context {
+	if c.open.Add(1) > c.max {
+		return context.WithValue(ctx, beyondBound{}, true)
+	}
+	return ctx
+}
+
+// changed is for [http.Server.ConnState].
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if c.open.Load() > c.max+reserve {
+			_ = conn.Close()
+		}
+	case http.StateClosed, http.StateHijacked:
+		// A hijacked connection is a WebSocket: it has a slot.
+		c.open.Add(-1)
+	}
+}
+
+func isBeyondBound(r *http.Request) bool {
+	return r.Context().Value(beyondBound{}) != nil
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"baro.dev/channel"
+)
+
+// A format is how a stream says things.
+type format struct {
+	mediaType string
+	message   func(*channel.Message) []byte
+	heartbeat []byte
+	// open begins the stream, which starts at p.
+	open func(p channel.Position) []byte
+	// lost begins it where what the client missed could not be had. Nil: that is answered with an error.
+	lost func(p channel.Position) []byte
+	// leave ends it, when the server stops: the client is to come back after a while.
+	leave func(after time.Duration) []byte
+}
+
+// catchUpBytes is about how much of what a client missed is in hand at a time.
+const catchUpBytes = 64 << 10
+
+// stream writes a channel from a place on until the client goes, does not keep up, or the server stops. An error comes
+// before anything is written.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, from channel.From, f *format) error {
+	batch, err := s.hub.Read(name, from, catchUpBytes)
+	lost := f.lost != nil && errors.Is(err, channel.ErrNotRecoverable)
+	if lost {
+		batch, err = s.hub.Read(name, channel.Now(), 0)
+	}
+	if err != nil {
+		return err
+	}
+	start := batch.Next
+	start.Offset -= uint64(len(batch.Messages))
+
+	h := w.Header()
+	h.Set("Content-Type", f.mediaType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold the stream back
+	h.Set("Baro-Position", start.String())
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if err := s.clients.take(); err != nil {
+		return err
+	}
+	defer s.clients.give()
+
+	out := newOutput(w, s.config.WriteTimeout)
+	begin := f.open
+	if lost {
+		begin = f.lost
+	}
+	if out.write(begin(start)) != nil {
+		return nil
+	}
+	next, ok := s.catchUp(out, name, batch, f)
+	if !ok {
+		return nil
+	}
+	q := newQueue(f, s.config.QueueBytes)
+	subscription, err := s.hub.Subscribe(name, channel.After(next), q)
+	if err != nil {
+		return nil
+	}
+	defer subscription.Close()
+	s.follow(out, r, q, f)
+	return nil
+}
+
+// catchUp writes what the client missed, part by part, and says where it ends. Should the history be faster than the
+// client, it says no: the client comes back, and is told.
+func (s *Server) catchUp(out *output, name string, batch channel.Batch, f *format) (channel.Position, bool) {
+	for {
+		parts := make([][]byte, len(batch.Messages))
+		for i, m := range batch.Messages {
+			parts[i] = f.message(m)
+		}
+		if len(parts) > 0 && out.write(parts...) != nil {
+			return channel.Position{}, false
+		}
+		if !batch.More {
+			return batch.Next, true
+		}
+		var err error
+		if batch, err = s.hub.Read(name, channel.After(batch.Next), catchUpBytes); err != nil {
+			return channel.Position{}, false
+		}
+	}
+}
+
+// follow writes what comes into the queue.
+func (s *Server) follow(out *output, r *http.Request, q *queue, f *format) {
+	heartbeat := time.NewTimer(s.config.Heartbeat)
+	defer heartbeat.Stop()
+	var parts [][]byte
+	for {
+		whole := true
+		stopping := false
+		select {
+		case <-q.ready:
+			parts, whole = q.take(parts)
+		case <-heartbeat.C:
+			parts = append(parts[:0], f.heartbeat)
+		case <-s.draining.Done():
+			stopping = true
+			parts, whole = q.take(parts)
+			parts = append(parts, f.leave(s.returnAfter()))
+		case <-r.Context().Done():
+			return
+		}
+		if !whole {
+			s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
+			panic(http.ErrAbortHandler)
+		}
+		if out.write(parts...) != nil || stopping {
+			return
+		}
+		heartbeat.Reset(s.config.Heartbeat)
+	}
+}
+
+// output writes pieces of a stream. Each must be accepted in time.
+type output struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+// pieceBytes is how much a client has to accept in one write timeout.
+const pieceBytes = 64 << 10
+
+func newOutput(w http.ResponseWriter, timeout time.Duration) *output {
+	return &output{w, http.NewResponseController(w), timeout}
+}
+
+// write writes parts, and has them leave.
+func (o *output) write(parts ...[]byte) error {
+	o.extend()
+	written := 0
+	for _, part := range parts {
+		for len(part) > 0 {
+			piece := part[:min(len(part), pieceBytes)]
+			if written += len(piece); written > pieceBytes {
+				o.extend()
+				written = len(piece)
+			}
+			if _, err := o.w.Write(piece); err != nil {
+				return err
+			}
+			part = part[len(piece):]
+		}
+	}
+	return o.control.Flush()
+}
+
+func (o *output) extend() {
+	_ = o.control.SetWriteDeadline(time.Now().Add(o.timeout))
+}
