@@ -117,3 +117,10 @@ func TestErrorHeaderIsSeparate(t *testing.T) {
 		t.Errorf("header became %v", e.Header)
 	}
 }
+
+func TestErrorText(t *testing.T) {
+	_, err := Check(parse(t, strings.Replace(upgradeRequest, "Version: 13", "Version: 8", 1)))
+	if got, want := err.Error(), `websocket handshake: Sec-WebSocket-Version header: "8", not 13`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -52,6 +52,7 @@ func TestSameOrigin(t *testing.T) {
 		{"port with leading zero", "good.com", "https://good.com:0443", false},
 		{"port with sign", "good.com", "https://good.com:+443", false},
 		{"empty host", "", "https://", false},
+		{"malformed Host header", "good.com:x", "https://good.com", false},
 		{"trailing dot in the origin", "good.com", "https://good.com.", false},
 		{"trailing dot in the host", "good.com.", "https://good.com", false},
 		{"trailing dot in both", "good.com.", "https://good.com.", true},
