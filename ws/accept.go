@@ -28,9 +28,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(up.tr, set, false, up.subprotocol, up.deflate, up.early)
-	c.addrs = up.addrs
-	return c, nil
+	return newConn(up.tr, set, up.addrs, false, up.subprotocol, up.deflate, up.early), nil
 }
 
 // upgraded is a connection just after the handshake.
@@ -141,5 +139,5 @@ func NewConn(rwc io.ReadWriteCloser, client bool, subprotocol string, opts *Acce
 	if opts == nil {
 		opts = new(AcceptOptions)
 	}
-	return newConn(streamOrSocket(rwc), opts.settings(), client, subprotocol, nil, nil)
+	return newConn(streamOrSocket(rwc), opts.settings(), nil, client, subprotocol, nil, nil)
 }

@@ -127,6 +127,9 @@ func (c *core) failLocked(err *CloseError) {
 	c.queueClose(err.Code, err.Reason)
 	c.setErr(err)
 	c.finish = finishLinger
+	if c.onStream() {
+		c.finish = finishClose // nothing is lost by closing a stream
+	}
 	c.limitClosing()
 	c.corked = false
 	if c.flushing {
@@ -240,9 +243,25 @@ func (c *core) end(err error) {
 	close(c.done)
 }
 
-// CloseNow ends the connection without a closing handshake. What is queued is lost. It is for the connections that
-// are of no more use, and does nothing to one that has ended, so that it can be deferred.
+// CloseNow ends the connection without a closing handshake. What is queued is lost. It does nothing to a connection
+// that has ended, and lets one that is ending by itself, because the peer has closed it or it has failed, send its
+// close frame: that takes Limits.CloseTimeout at most, in the background, except that a handler of an HTTP/2 or HTTP/3
+// request is kept until then. So it can be deferred.
 func (c *core) CloseNow() error {
-	c.end(ErrClosed)
+	c.mu.Lock()
+	ending := c.finish != finishNone && !c.ended
+	if c.finish == finishWait && !c.flushing && c.out.empty() {
+		ending = false // only the server's end of the stream is missing
+	}
+	c.mu.Unlock()
+	switch {
+	case !ending:
+		c.end(ErrClosed)
+	case c.onStream():
+		<-c.done
+	}
 	return nil
 }
+
+// onStream reports whether the connection is a stream that ends with the handler of its request.
+func (c *core) onStream() bool { return c.addrs != nil }

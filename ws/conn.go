@@ -39,8 +39,9 @@ const watchDelay = 500 * time.Millisecond
 // readAhead is how many bytes of a message may be read ahead of anyone asking, to see the control frames behind it.
 const readAhead = 64 << 10
 
-func newConn(tr transport, s *settings, client bool, subprotocol string, d *handshake.Deflate, early []byte) *Conn {
+func newConn(tr transport, s *settings, a *addrs, client bool, subprotocol string, d *handshake.Deflate, early []byte) *Conn {
 	c := &Conn{role: make(chan struct{}, 1)}
+	c.addrs = a
 	c.init(tr, s, client, subprotocol, d, early)
 	c.startTicker()
 	c.watchSet.Store(true)

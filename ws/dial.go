@@ -39,7 +39,7 @@ type DialOptions struct {
 	// is never followed, and Authorization, Cookie and other secrets of Header go to the first host alone.
 	MaxRedirects int
 	// Streams, if set, opens the WebSocket as a stream of an HTTP/2 or HTTP/3 connection, instead of a connection of
-	// its own: HTTP2 makes one, and package wsh3. The fields from TLS to MaxRedirects are not used then.
+	// its own; packages wsh2 and wsh3 have them. The fields from TLS to MaxRedirects are not used then.
 	Streams Streams
 
 	Compression Compression
@@ -179,5 +179,5 @@ func (o *DialOptions) shake(nc net.Conn, req *http.Request, offer *handshake.Off
 	}
 	resp.Body = http.NoBody
 	early, _ := br.Peek(br.Buffered())
-	return newConn(newTransport(nc), o.settings(), true, subprotocol, agreed, early), resp, nil
+	return newConn(newTransport(nc), o.settings(), nil, true, subprotocol, agreed, early), resp, nil
 }

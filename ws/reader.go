@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"baro.dev/ws/internal/deflate"
 	"baro.dev/ws/internal/frame"
 )
 
@@ -13,30 +14,31 @@ var errReaderDone = errors.New("ws: reader used after the next message was asked
 
 // messageReader reads one message as it comes. It is used by whoever holds the connection's role.
 type messageReader struct {
-	c     *Conn
-	ctx   context.Context
-	piece []byte // come and not yet read, in the connection's buffers
-	last  bool   // piece is the end of the message
-	err   error
+	c       *Conn
+	ctx     context.Context
+	piece   []byte          // come and not yet read, in the connection's buffers
+	last    bool            // piece is the end of the message
+	inflate *deflate.Reader // of a compressed message; its source is pieces
+	err     error
 }
 
 // Reader waits for the next message to begin and returns its type and a reader of its data, which ends with io.EOF.
-// It is for messages that are better not held in memory; a compressed message is nevertheless, since it cannot be
-// inflated before it has come whole.
+// It is for messages that are better not held in memory.
 //
-// ctx is for all reads of the message: when it is done they return context.Cause(ctx), and another Read of the same
-// reader after that does too. The connection goes on: the next call of Read, Reader or Messages discards what is left
-// of this message and returns the one after.
+// ctx is for all reads of the message: when it is done they return context.Cause(ctx). The connection goes on: the
+// next call of Read, Reader or Messages discards what is left of this message and returns the one after. Read may be
+// called concurrently with other methods of the connection, but by one goroutine at a time.
 func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	if err := c.begin(ctx, 0); err != nil {
 		return 0, nil, err
 	}
 	r, err := c.newReader(ctx)
+	typ := c.typ
 	c.finish(err)
 	if err != nil {
 		return 0, nil, err
 	}
-	return c.typ, r, nil
+	return typ, r, nil
 }
 
 func (c *Conn) newReader(ctx context.Context) (*messageReader, error) {
@@ -44,36 +46,20 @@ func (c *Conn) newReader(ctx context.Context) (*messageReader, error) {
 		return nil, err
 	}
 	r := &messageReader{c: c, ctx: ctx}
-	if c.msg == nil {
+	whole := c.ready
+	if c.msg != nil { // the message, or the first part of it, has been read ahead
+		r.piece, r.last = c.msg.b, c.ready
+		c.ready = false
+	} else {
 		ev, err := c.piece(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if !c.packed {
-			r.give(ev)
-			c.reader = r
-			return r, nil
-		}
-		if _, complete, err := c.collect(ev); err != nil {
-			return nil, err
-		} else if complete {
-			c.ready = true
-		}
+		r.give(ev)
 	}
-	for c.packed && !c.ready {
-		ev, err := c.piece(ctx)
-		if err != nil {
-			return nil, err
-		}
-		_, complete, err := c.collect(ev)
-		if err != nil {
-			return nil, err
-		}
-		c.ready = complete
+	if c.packed && !whole {
+		r.inflate = deflate.NewReader(pieces{r}, c.maxMessage(), c.deflate.readBits, c.deflate.read)
 	}
-	// A message, or the first part of one, that had been read ahead.
-	r.piece, r.last = c.msg.b, c.ready
-	c.ready = false
 	c.reader = r
 	return r, nil
 }
@@ -96,28 +82,53 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *messageReader) read(p []byte) (int, error) {
-	c := r.c
-	if r.err != nil {
+func (r *messageReader) read(p []byte) (n int, err error) {
+	switch {
+	case r.err != nil:
 		return 0, r.err
-	}
-	if c.reader != r {
+	case r.c.reader != r:
 		return 0, errReaderDone
-	}
-	if len(p) == 0 {
+	case len(p) == 0:
 		return 0, nil
 	}
+	if r.inflate == nil {
+		n, err = pieces{r}.Read(p)
+	} else {
+		n, err = r.readInflated(p)
+	}
+	if err == io.EOF || err != nil && r.c.Err() != nil {
+		r.end(err)
+	}
+	return n, err
+}
+
+// readInflated reads through the inflater, which may go on after an error of ctx.
+func (r *messageReader) readInflated(p []byte) (int, error) {
+	c := r.c
+	n, err := r.inflate.Read(p)
+	if errors.Is(err, deflate.ErrCorrupt) || errors.Is(err, deflate.ErrTooLarge) {
+		return n, c.fail(inflateError(err, c.set.MaxMessage))
+	}
+	if c.typ == Text && (err == nil || err == io.EOF) {
+		if err := c.checkText(p[:n], err == io.EOF); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
+}
+
+// pieces reads the message as it is on the wire.
+type pieces struct{ *messageReader }
+
+func (r pieces) Read(p []byte) (int, error) {
+	c := r.c
 	for len(r.piece) == 0 {
 		if r.last {
-			r.end(io.EOF)
 			return 0, io.EOF
 		}
 		c.release() // a part that had been read ahead
 		ev, err := c.piece(r.ctx)
 		if err != nil {
-			if c.Err() != nil {
-				r.end(err)
-			}
 			return 0, err
 		}
 		r.give(ev)
@@ -131,25 +142,30 @@ func (r *messageReader) read(p []byte) (int, error) {
 func (r *messageReader) end(err error) {
 	r.err = err
 	r.piece = nil
+	if r.inflate != nil {
+		r.inflate.Close()
+	}
 	r.c.reader = nil
 	r.c.release()
 }
 
-// discard reads the rest of a message that a reader was given out for.
+// discard reads the rest of a message that a reader was given out for. What is compressed is inflated nevertheless,
+// as later messages may refer back to it.
 func (c *Conn) discard(ctx context.Context) error {
 	r := c.reader
 	if r == nil {
 		return nil
 	}
-	for !r.last {
-		r.piece = nil
-		c.release()
-		ev, err := c.piece(ctx)
-		if err != nil {
+	r.ctx = ctx
+	var trash [1 << 10]byte
+	for {
+		_, err := r.read(trash[:])
+		switch {
+		case err == io.EOF:
+			r.err = errReaderDone
+			return nil
+		case err != nil:
 			return err
 		}
-		r.give(ev)
 	}
-	r.end(errReaderDone)
-	return nil
 }

@@ -136,17 +136,13 @@ func (c *core) collect(ev frame.Event) (Message, bool, error) {
 
 // inflate inflates the message in msg.
 func (c *core) inflate() (Message, bool, error) {
-	limit := c.set.MaxMessage
-	if limit == 0 {
-		limit = math.MaxInt64
-	}
 	out := newBuffer(min(4*len(c.msg.b), readSize))
 	var err error
-	out.b, err = deflate.Decompress(out.b, c.msg.b, limit, c.deflate.readBits, c.deflate.read)
+	out.b, err = deflate.Decompress(out.b, c.msg.b, c.maxMessage(), c.deflate.readBits, c.deflate.read)
 	c.msg.free()
 	c.msg = out
 	if err != nil {
-		return Message{}, false, c.fail(inflateError(err, limit))
+		return Message{}, false, c.fail(inflateError(err, c.set.MaxMessage))
 	}
 	if c.typ == Text {
 		if err := c.checkText(out.b, true); err != nil {
@@ -154,6 +150,14 @@ func (c *core) inflate() (Message, bool, error) {
 		}
 	}
 	return Message{c.typ, out.b}, true, nil
+}
+
+// maxMessage is the largest message accepted, in bytes after inflation.
+func (c *core) maxMessage() int64 {
+	if c.set.MaxMessage == 0 {
+		return math.MaxInt64
+	}
+	return c.set.MaxMessage
 }
 
 func inflateError(err error, limit int64) *CloseError {
