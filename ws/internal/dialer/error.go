@@ -9,6 +9,7 @@ import (
 // Phase is the step of Dial that failed.
 type Phase string
 
+// The phases, in the words in which an Error begins.
 const (
 	PhaseProxy  Phase = "find the proxy for"
 	PhaseDial   Phase = "connect to"

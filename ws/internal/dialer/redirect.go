@@ -6,6 +6,9 @@ import (
 	"net/url"
 )
 
+// maxLocation is what RFC 9110 4.1 asks everybody to support, 8000 octets. Errors may quote a part of it.
+const maxLocation = 8000
+
 // Redirect is where the server's Location leads, and whether that is the same server: same host, same port. Only then may
 // Authorization, Cookie and other credentials go along, and next.URL.User keeps those of t. Somebody who follows several
 // redirects drops credentials for good at the first that leaves; how many to follow is theirs to say, too.
@@ -31,6 +34,9 @@ func (t *Target) Redirect(location string) (next *Target, same bool, err error) 
 func (t *Target) follow(location string) (*Target, error) {
 	if location == "" {
 		return nil, errors.New("no Location")
+	}
+	if len(location) > maxLocation {
+		return nil, errors.New("Location is too long")
 	}
 	ref, err := url.Parse(location)
 	if err != nil {

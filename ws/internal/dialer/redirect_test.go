@@ -75,6 +75,7 @@ func TestRedirectRefuses(t *testing.T) {
 		{"ws://h/", "http://a b/", ErrRedirect},
 		{"ws://h/", "/\r\nX: y", ErrRedirect},
 		{"ws://h/", "/%zz", ErrRedirect},
+		{"ws://h/", "/" + strings.Repeat("x", maxLocation), ErrRedirect},
 		// RFC 9110 4.2.4: a recipient "SHOULD parse for userinfo and treat its presence as an error".
 		{"ws://h/", "http://user:secret@h/", ErrRedirect},
 		{"ws://h/", "http://user:secret@h:x/", ErrRedirect},
