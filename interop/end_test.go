@@ -13,13 +13,14 @@ const patience = 30 * time.Second
 type end interface {
 	// send sends a message in as many frames as there are parts.
 	send(kind string, parts ...[]byte)
-	// ping sends a ping. The event "pong" follows the pong that has the ping's own data.
-	ping()
 	// close starts the closing handshake and does not wait for its end, which is the event "close".
 	close(code int, reason string)
 	// events are what happened, in order.
 	events() <-chan event
 }
+
+// A pinger is an end that can be told to send a ping. The event "pong" follows the pong that has the ping's own data.
+type pinger interface{ ping() }
 
 // An event is something that an end has seen.
 type event struct {

@@ -3,4 +3,11 @@ module baro.dev/interop
 
 go 1.26.0
 
+require baro.dev v0.0.0
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	golang.org/x/net v0.62.0 // indirect
+)
+
 replace baro.dev => ../

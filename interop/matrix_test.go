@@ -37,6 +37,8 @@ func implementations() []implementation {
 				return python(t, o)
 			},
 		},
+		{name: "baro", ours: true, listen: listenBaroConn, dial: dialBaro},
+		{name: "baro's handlers", ours: true, listen: listenBaroSocket},
 	}
 }
 

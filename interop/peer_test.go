@@ -21,6 +21,8 @@ type options struct {
 	CA           string   `json:"ca,omitempty"`
 	Cert         string   `json:"cert,omitempty"`
 	Key          string   `json:"key,omitempty"`
+
+	http2 bool // ours only
 }
 
 // deflate is what one end offers, or agrees to, of permessage-deflate.
