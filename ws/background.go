@@ -10,6 +10,9 @@ import (
 // read, or somebody else wants to read. It returns an error if the connection has ended or ctx is done.
 func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 	for {
+		if c.reader != nil && len(c.reader.piece) == 0 {
+			c.release() // a part that had been read ahead, and has been read
+		}
 		if c.ready || (c.reader != nil && len(c.reader.piece) > 0) || (c.msg != nil && len(c.msg.b) >= readAhead) {
 			return nil
 		}

@@ -238,8 +238,9 @@ func (c *core) end(err error) {
 	if c.cancelCtx != nil {
 		c.cancelCtx(c.err)
 	}
+	gracefully := c.finish != finishNone && c.out.empty()
 	c.mu.Unlock()
-	c.tr.close()
+	c.tr.close(gracefully)
 	close(c.done)
 }
 

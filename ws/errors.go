@@ -55,7 +55,7 @@ func (e *CloseError) Error() string {
 	if e.Reason != "" {
 		s += fmt.Sprintf(": %q", e.Reason)
 	}
-	if e.Err != nil {
+	if e.Err != nil && e.Err != ErrClosed {
 		s += ": " + e.Err.Error()
 	}
 	return s

@@ -45,10 +45,11 @@ func (s *Socket) run() {
 	err := s.serve()
 	s.dropInput()
 	s.readMu.Unlock()
-	s.server.remove(s)
 	if s.server.OnClose != nil {
 		s.guard(func() { s.server.OnClose(s, err) })
 	}
+	<-s.done // the close frame may still be on its way
+	s.server.remove(s)
 }
 
 // serve handles input and returns why there will be no more.

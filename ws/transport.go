@@ -25,8 +25,9 @@ type transport interface {
 	write(p []byte) error
 	// closeWrite tells the peer that nothing more will be written, where the stream can say so.
 	closeWrite()
-	// close ends the stream, and every read and write that waits.
-	close() error
+	// close ends the stream, and every read and write that waits. A stream that can say goodbye does so only if
+	// gracefully, which may take a moment.
+	close(gracefully bool) error
 
 	conn() net.Conn // nil where there is none
 }
@@ -89,8 +90,14 @@ func (t *deadlineTransport) write(p []byte) error {
 }
 
 func (t *deadlineTransport) closeWrite()    { closeWrite(t.nc) }
-func (t *deadlineTransport) close() error   { return t.nc.Close() }
 func (t *deadlineTransport) conn() net.Conn { return t.nc }
+
+func (t *deadlineTransport) close(gracefully bool) error {
+	if inner, ok := t.nc.(interface{ NetConn() net.Conn }); ok && !gracefully {
+		inner.NetConn().Close() // crypto/tls would wait up to 5 s for its close_notify to leave
+	}
+	return t.nc.Close()
+}
 
 func closeWrite(c any) {
 	if cw, ok := c.(interface{ CloseWrite() error }); ok {

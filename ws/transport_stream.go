@@ -107,7 +107,7 @@ func (t *streamTransport) write(p []byte) error {
 
 func (t *streamTransport) closeWrite() { closeWrite(t.rwc) }
 
-func (t *streamTransport) close() error {
+func (t *streamTransport) close(bool) error {
 	t.closeOnce.Do(func() { t.closeErr = t.rwc.Close() })
 	return t.closeErr
 }

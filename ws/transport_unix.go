@@ -126,8 +126,8 @@ func (s *socket) write(p []byte) error {
 	return err
 }
 
-func (s *socket) resume()        { s.nc.SetReadDeadline(noDeadline) }
-func (s *socket) interrupt()     { s.nc.SetReadDeadline(past) }
-func (s *socket) closeWrite()    { closeWrite(s.nc) }
-func (s *socket) close() error   { return s.nc.Close() }
-func (s *socket) conn() net.Conn { return s.nc }
+func (s *socket) resume()          { s.nc.SetReadDeadline(noDeadline) }
+func (s *socket) interrupt()       { s.nc.SetReadDeadline(past) }
+func (s *socket) closeWrite()      { closeWrite(s.nc) }
+func (s *socket) close(bool) error { return s.nc.Close() }
+func (s *socket) conn() net.Conn   { return s.nc }
