@@ -146,13 +146,8 @@ export class Card {
   #draw() {
     this.#find(".count").textContent = this.#count.toLocaleString("en");
     this.#find(".requests").textContent = this.#requests.toLocaleString("en");
-    const bytes = this.#find(".bytes");
-    bytes.textContent = size(this.#bytes);
-    if (this.#count > 0) {
-      const each = document.createElement("small");
-      each.textContent = ` · ${size(this.#bytes / this.#count)} each`;
-      bytes.append(each);
-    }
+    this.#find(".bytes").textContent = size(this.#bytes);
+    this.#find(".each").textContent = this.#count > 0 ? size(this.#bytes / this.#count) : "–";
     const [value, unit] = this.#latencies.length ? format(this.#latencies.at(-1)) : ["–", ""];
     this.#find(".latency").textContent = value;
     this.#find(".unit").textContent = unit;

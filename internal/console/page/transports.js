@@ -222,7 +222,7 @@ export class IntervalPollingTransport extends PollingTransport {
   query = "";
   interval = 2000;
 
-  get waiting() { return `asking every ${this.interval / 1000} s`; }
+  waiting = "between requests";
 
   snippet = (base) => `curl '${base}'`;
 }
