@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"baro.dev/internal/mask"
@@ -39,7 +40,7 @@ func FuzzParser(f *testing.F) {
 		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 			t.Fatalf("in pieces %v, whole %v", err, wantErr)
 		}
-		if !same(got, want) {
+		if !slices.Equal(got, want) {
 			t.Fatalf("in pieces %v, whole %v", got, want)
 		}
 		if err == nil && (pieces.Remaining() != whole.Remaining() || pieces.Within() != whole.Within()) {
@@ -92,7 +93,7 @@ func FuzzRoundTrip(f *testing.F) {
 			{Ping, string(control), true, true, false},
 			{opcode, string(payload[at:]), false, true, compressed},
 		}
-		if err != nil || !same(got, want) {
+		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("%v, %v; want %v", got, err, want)
 		}
 		// The other role refuses it.
