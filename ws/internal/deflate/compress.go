@@ -14,9 +14,10 @@ const (
 
 // A compressor is a flate.Writer that appends to out.
 type compressor struct {
-	flate *flate.Writer
-	out   []byte
-	pool  *sync.Pool
+	flate   *flate.Writer
+	out     []byte
+	history []byte
+	pool    *sync.Pool
 }
 
 func (c *compressor) Write(p []byte) (int, error) {
@@ -31,20 +32,21 @@ var (
 	windowPools [MaxWindowBits]sync.Pool
 )
 
-// borrow returns a compressor that appends to dst and is primed with history. It refers at most 1<<bits bytes back; size is the
+// borrow returns a compressor that appends to dst and is primed with the window. It refers at most 1<<bits bytes back; size is the
 // message's, or -1 where that is not known yet.
-func borrow(dst []byte, level, bits int, history []byte, size int) *compressor {
+func borrow(dst []byte, level, bits int, window *Window, size int) *compressor {
 	reach := 1 << bits
+	history := window.Len()
 	pool := &levelPools[level-minLevel]
 	switch {
 	case !seeksMatches(level):
-		history = nil
+		history = 0
 	case bits == MaxWindowBits:
-	case size < 0 || size > reach/2 && size+len(history) > reach:
+	case size < 0 || size > reach/2 && size+history > reach:
 		pool = &windowPools[bits]
 	default:
 		// What is not there cannot be referred to, so that any level will do.
-		history = history[max(0, len(history)+size-reach):]
+		history = min(history, reach-size)
 	}
 	c, _ := pool.Get().(*compressor)
 	if c == nil {
@@ -56,7 +58,8 @@ func borrow(dst []byte, level, bits int, history []byte, size int) *compressor {
 		}
 	}
 	c.out = dst
-	c.flate.ResetDict(c, history)
+	c.history = window.appendLast(c.history[:0], history)
+	c.flate.ResetDict(c, c.history)
 	return c
 }
 
@@ -85,20 +88,17 @@ func (c *compressor) release() {
 // src is only read; dst belongs to the caller. Calls may be concurrent, as long as each has its own window.
 func Compress(dst, src []byte, level, bits int, window *Window) []byte {
 	level, bits = clampLevel(level), clampBits(bits)
-	history := window.Bytes()
 	switch {
 	case len(src) == 0:
 		return append(dst, 0) // RFC 7692 7.2.3.6
-	case isShort(len(src), len(history)) && seeksMatches(level):
-		dst = compressShort(dst, src, history, 1<<bits)
+	case isShort(len(src), window.Len()) && seeksMatches(level):
+		dst = compressShort(dst, src, window, 1<<bits)
 	default:
-		c := borrow(dst, level, bits, history, len(src))
+		c := borrow(dst, level, bits, window, len(src))
 		c.flate.Write(src)
 		dst = c.finish()
 	}
-	if window != nil {
-		window.Write(src)
-	}
+	window.Write(src)
 	return dst
 }
 

@@ -61,7 +61,7 @@ func testCompress(t *testing.T, level, bits, own int) {
 		if testing.Short() && i%5 > 0 {
 			continue
 		}
-		history := bytes.Clone(receive.Bytes())
+		history := held(receive)
 		compressed := Compress([]byte("before"), message, level, bits, send)
 		compressed, ok := bytes.CutPrefix(compressed, []byte("before"))
 		if !ok {
@@ -141,7 +141,9 @@ func TestShortMatches(t *testing.T) {
 		for _, dist := range []int{n, n + 1, 300, 1000, shortHistory - 1, shortHistory} {
 			history := randomBytes(newRand(), dist)
 			message := history[:n]
-			got, farthest, err := referenceInflate(compressShort(nil, message, history, 1<<15), history)
+			window := NewWindow(15)
+			window.Write(history)
+			got, farthest, err := referenceInflate(compressShort(nil, message, window, 1<<15), history)
 			if err != nil || !bytes.Equal(got, message) {
 				t.Fatalf("%d bytes from %d back: %q, %v", n, dist, got, err)
 			}
@@ -149,7 +151,7 @@ func TestShortMatches(t *testing.T) {
 			if farthest == dist {
 				found++
 			}
-			if _, farthest, _ := referenceInflate(compressShort(nil, message, history, dist-1), history); farthest >= dist {
+			if _, farthest, _ := referenceInflate(compressShort(nil, message, window, dist-1), history); farthest >= dist {
 				t.Fatalf("%d bytes from %d back: beyond reach, and still found", n, dist)
 			}
 		}

@@ -26,7 +26,7 @@ func Decompress(dst, src []byte, limit int64, bits int, window *Window) ([]byte,
 	at := base
 	for {
 		out := dst[:min(cap(dst), most)]
-		end, used, st := f.inflate(out, base, at, window.Bytes(), src)
+		end, used, st := f.inflate(out, base, at, window, src)
 		at, src = end, src[used:]
 		switch {
 		case st == corrupt:
@@ -34,9 +34,7 @@ func Decompress(dst, src []byte, limit int64, bits int, window *Window) ([]byte,
 		case st == needInput && !f.complete(src):
 			return dst[:base], ErrCorrupt
 		case st == needInput:
-			if window != nil {
-				window.Write(out[base:at])
-			}
+			window.Write(out[base:at])
 			return out[:at], nil
 		case at == most:
 			return dst[:base], ErrTooLarge

@@ -315,7 +315,7 @@ func compareInflaters(t *testing.T, src, history []byte, bits int) {
 	t.Helper()
 	window := NewWindow(MaxWindowBits)
 	window.Write(history)
-	history = bytes.Clone(window.Bytes())
+	history = held(window)
 	got, err := Decompress(nil, src, noLimit, bits, window)
 	want, farthest, wantErr := referenceInflate(src, history)
 	if wantErr == nil && farthest > 1<<bits {

@@ -64,7 +64,7 @@ func FuzzRoundTrip(f *testing.F) {
 		for range 8 {
 			from := r.IntN(len(data) + 1)
 			message := data[from : from+r.IntN(len(data)-from+1)]
-			history := bytes.Clone(receive.Bytes())
+			history := held(receive)
 			var compressed []byte
 			if r.IntN(3) > 0 {
 				compressed = Compress(nil, message, int(level), bounded, send)

@@ -15,7 +15,7 @@ const (
 )
 
 // A table is indexed by the next bits of the input, as many as its root has. Codes longer than the root lead to a subtable
-// behind it. The sizes are the most that a root and its subtables can need for the number of symbols (zlib's enough.c).
+// behind it. The sizes are the most that any code of so many symbols needs: zlib's enough.c, for 288 and 32 of them.
 const (
 	literalRoot  = 10
 	literalSize  = 1334
@@ -188,7 +188,7 @@ func makeTable(table []entry, root uint, lengths []uint8, meanings []entry) bool
 }
 
 // nextReversed adds one to a code of n bits whose bits are in reverse order: the highest zero becomes one, the ones above it
-// zeros. After the last code of all it returns 0.
+// zeros. The last code has no next.
 func nextReversed(code, n uint) uint {
 	bit := uint(1) << bits.Len(code^(1<<n-1)) >> 1
 	return code&(bit-1) | bit

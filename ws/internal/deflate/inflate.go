@@ -45,8 +45,8 @@ func (f *inflater) reset(bits int) {
 }
 
 // inflate decodes from src to out[at:], and returns how much of src is used and up to where out is filled; bytes of out
-// behind that may be overwritten too. out[base:at] has been decoded before, and history came before that.
-func (f *inflater) inflate(out []byte, base, at int, history, src []byte) (end, used int, st status) {
+// behind that may be overwritten too. out[base:at] has been decoded before, and the window came before that.
+func (f *inflater) inflate(out []byte, base, at int, window *Window, src []byte) (end, used int, st status) {
 	p := 0
 	for {
 		var ok bool
@@ -56,7 +56,7 @@ func (f *inflater) inflate(out []byte, base, at int, history, src []byte) (end, 
 		case inStored:
 			p, at, st, ok = f.stored(out, at, src, p)
 		case inCodes:
-			p, at, st, ok = f.symbols(out, base, at, history, src, p)
+			p, at, st, ok = f.symbols(out, base, at, window, src, p)
 		}
 		if !ok {
 			// Whole bytes go back, so that the caller's rest of src begins where the next call does.
@@ -193,16 +193,16 @@ const (
 )
 
 // symbols decodes literals and matches until their block ends.
-func (f *inflater) symbols(out []byte, base, at int, history, src []byte, p int) (int, int, status, bool) {
+func (f *inflater) symbols(out []byte, base, at int, window *Window, src []byte, p int) (int, int, status, bool) {
 	if f.left > 0 {
 		n := min(f.left, len(out)-at)
-		copyMatch(out, base, at, history, f.dist, n)
+		copyMatch(out, base, at, window, f.dist, n)
 		at += n
 		if f.left -= n; f.left > 0 {
 			return p, at, needOutput, false
 		}
 	}
-	c, bits, nbits := f.codes, f.bits, f.nbits
+	c, bits, nbits, held := f.codes, f.bits, f.nbits, window.Len()
 	for len(src)-p >= fastInput && len(out)-at >= fastOutput {
 		bits |= binary.LittleEndian.Uint64(src[p:]) << (nbits & 63)
 		p += int(63-nbits) >> 3
@@ -274,11 +274,11 @@ func (f *inflater) symbols(out []byte, base, at int, history, src []byte, p int)
 		bits >>= e.extra()
 		nbits -= e.length() + e.extra()
 
-		if dist > f.reach || dist > at-base+len(history) {
+		if dist > f.reach || dist > at-base+held {
 			return p, at, corrupt, false
 		}
 		if dist < 8 || dist > at-base {
-			copyMatch(out, base, at, history, dist, length)
+			copyMatch(out, base, at, window, dist, length)
 			at += length
 			continue
 		}
@@ -291,11 +291,12 @@ func (f *inflater) symbols(out []byte, base, at int, history, src []byte, p int)
 		at = end
 	}
 	f.bits, f.nbits = bits&(1<<nbits-1), nbits
-	return f.lastSymbols(out, base, at, history, src, p)
+	return f.lastSymbols(out, base, at, window, src, p)
 }
 
 // lastSymbols is symbols where input or output come to an end: it takes a symbol only when all its bits are there.
-func (f *inflater) lastSymbols(out []byte, base, at int, history, src []byte, p int) (int, int, status, bool) {
+func (f *inflater) lastSymbols(out []byte, base, at int, window *Window, src []byte, p int) (int, int, status, bool) {
+	held := window.Len()
 	for {
 		r := bitReader{f.bits, f.nbits, src, p}
 		r.refill()
@@ -324,11 +325,11 @@ func (f *inflater) lastSymbols(out []byte, base, at int, history, src []byte, p 
 			switch {
 			case taken > r.nbits:
 				return p, at, needInput, false
-			case d&entryBad != 0 || f.dist > f.reach || f.dist > at-base+len(history):
+			case d&entryBad != 0 || f.dist > f.reach || f.dist > at-base+held:
 				return p, at, corrupt, false
 			}
 			n := min(length, len(out)-at)
-			copyMatch(out, base, at, history, f.dist, n)
+			copyMatch(out, base, at, window, f.dist, n)
 			at += n
 			f.left = length - n
 		}
@@ -373,11 +374,11 @@ func (f *inflater) complete(rest []byte) bool {
 	return header>>1 == 0 && r.nbits < 8 && r.p == len(rest)
 }
 
-// copyMatch copies n bytes from dist before out[at] to there. What lies before out[base] is at the end of history.
-func copyMatch(out []byte, base, at int, history []byte, dist, n int) {
+// copyMatch copies n bytes from dist before out[at] to there. What lies before out[base] is at the end of the window.
+func copyMatch(out []byte, base, at int, window *Window, dist, n int) {
 	end := at + n
 	if before := dist - (at - base); before > 0 {
-		at += copy(out[at:end], history[len(history)-before:])
+		at += window.copyLast(out[at:end], before)
 	}
 	for from := at - dist; at < end; {
 		at += copy(out[at:end], out[from:at])

@@ -36,8 +36,7 @@ func NewReader(src io.Reader, limit int64, bits int, window *Window) *Reader {
 	r := &Reader{src: src, window: window, left: max(limit, 0), in: incomings.Get().(*incoming)}
 	r.in.inflater.reset(bits)
 	if window == nil {
-		r.in.alone.bits = bits
-		r.in.alone.buf = r.in.alone.buf[:0]
+		r.in.alone.reset(bits)
 		r.window = &r.in.alone
 	}
 	return r
@@ -54,7 +53,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), r.left)]
 	for {
 		in := r.in.buf[:r.carried]
-		n, used, st := r.in.inflater.inflate(p, 0, 0, r.window.Bytes(), in)
+		n, used, st := r.in.inflater.inflate(p, 0, 0, r.window, in)
 		r.carried = copy(r.in.buf[:], in[used:])
 		if n > 0 {
 			r.left -= int64(n)

@@ -30,13 +30,13 @@ func isShort(size, history int) bool {
 // shortCompressors lends each short message 12 KB.
 var shortCompressors = sync.Pool{New: func() any { return new(shortCompressor) }}
 
-// compressShort appends to dst the compressed payload of a short message. It refers to at most reach bytes back, in history.
-func compressShort(dst, src, history []byte, reach int) []byte {
+// compressShort appends to dst the compressed payload of a short message. It refers to at most reach bytes back.
+func compressShort(dst, src []byte, window *Window, reach int) []byte {
 	c := shortCompressors.Get().(*shortCompressor)
 	defer shortCompressors.Put(c)
 	w := bitWriter{dst: dst}
 	w.put(fixedBlock, 3)
-	c.text = append(append(c.text[:0], history[max(0, len(history)-shortHistory):]...), src...)
+	c.text = append(window.appendLast(c.text[:0], shortHistory), src...)
 	c.encode(&w, len(c.text)-len(src), reach)
 	w.put(fixedEnd, 7)
 	w.put(storedBlock, 3)

@@ -10,16 +10,14 @@ type Writer struct {
 // NewWriter begins a message. level, bits and window are those of Compress.
 func NewWriter(level, bits int, window *Window) *Writer {
 	level, bits = clampLevel(level), clampBits(bits)
-	return &Writer{borrow(nil, level, bits, window.Bytes(), -1), window}
+	return &Writer{borrow(nil, level, bits, window, -1), window}
 }
 
 // Append takes the next bytes of the message, appends to dst what compressed bytes that makes, possibly none, and returns it.
 func (w *Writer) Append(dst, p []byte) []byte {
 	w.c.out = dst
 	w.c.flate.Write(p)
-	if w.window != nil {
-		w.window.Write(p)
-	}
+	w.window.Write(p)
 	return w.taken()
 }
 

@@ -37,7 +37,7 @@ func testWriter(t *testing.T, level, bits int, takeover bool) {
 				t.Fatalf("message %d, whole: %d of %d bytes, %v", i, len(got), len(message), err)
 			}
 		}
-		history := bytes.Clone(receive.Bytes())
+		history := held(receive)
 		w := NewWriter(level, bits, send)
 		compressed := []byte("before")
 		for rest := message; len(rest) > 0; {
@@ -62,7 +62,7 @@ func testWriter(t *testing.T, level, bits int, takeover bool) {
 		if err != nil || !bytes.Equal(got, message) {
 			t.Fatalf("message %d, by compress/flate: %d of %d bytes, %v", i, len(got), len(message), err)
 		}
-		if takeover && min(bits, DefaultSendWindowBits) == bits && !bytes.Equal(send.Bytes(), receive.Bytes()) {
+		if takeover && min(bits, DefaultSendWindowBits) == bits && !bytes.Equal(held(send), held(receive)) {
 			t.Fatalf("message %d: the windows differ", i)
 		}
 	}
