@@ -37,7 +37,7 @@ func texts(messages []*Message) []string {
 	return all
 }
 
-func publish(t testing.TB, h *Hub, name string, texts ...string) *Message {
+func publish(t *testing.T, h *Hub, name string, texts ...string) *Message {
 	t.Helper()
 	var last *Message
 	for _, text := range texts {
@@ -355,7 +355,7 @@ func TestIdleChannelsVanish(t *testing.T) {
 // A client that tries many names must neither fill the memory nor push out what others have published.
 func TestManyNames(t *testing.T) {
 	h := NewHub(&Options{MaxChannels: 1000})
-	real := publish(t, h, "real", "1")
+	genuine := publish(t, h, "real", "1")
 	for i := range 100_000 {
 		name := fmt.Sprint("guess ", i)
 		if i%2 == 0 {
@@ -373,7 +373,7 @@ func TestManyNames(t *testing.T) {
 	if n := h.Stats().Channels; n > 1000 {
 		t.Errorf("%d channels, the bound is 1000", n)
 	}
-	if _, err := h.Read("real", After(real.Position()), 0); err != nil {
+	if _, err := h.Read("real", After(genuine.Position()), 0); err != nil {
 		t.Errorf("what was published is lost: %v", err)
 	}
 }

@@ -8,16 +8,12 @@ import (
 // URLs are where the server can be reached, by what [Server.Listen] listens on: for every address, the local one and
 // those of the local network; else the one address.
 func (s *Server) URLs() []string {
-	scheme := "http"
-	if s.http.TLSConfig != nil {
-		scheme = "https"
-	}
 	addr, ok := s.listener.Addr().(*net.TCPAddr)
 	if !ok {
 		return nil
 	}
 	port := strconv.Itoa(addr.Port)
-	url := func(host string) string { return scheme + "://" + net.JoinHostPort(host, port) + "/" }
+	url := func(host string) string { return s.scheme() + "://" + net.JoinHostPort(host, port) + "/" }
 	switch {
 	case addr.IP.IsLoopback():
 		return []string{url("localhost")}
@@ -29,6 +25,13 @@ func (s *Server) URLs() []string {
 		urls = append(urls, url(ip.String()))
 	}
 	return urls
+}
+
+func (s *Server) scheme() string {
+	if s.config.TLSCert != "" {
+		return "https"
+	}
+	return "http"
 }
 
 // localNetworkAddresses are this machine's IPv4 addresses but the loopback ones.

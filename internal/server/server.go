@@ -95,8 +95,8 @@ func (s *Server) Listen() error {
 
 // Serve serves what [Server.Listen] listens on, until Shutdown or Close; it returns nil then, at once.
 func (s *Server) Serve() error {
-	err := error(nil)
-	if s.http.TLSConfig != nil {
+	var err error
+	if s.config.TLSCert != "" {
 		err = s.http.ServeTLS(s.listener, "", "")
 	} else {
 		err = s.http.Serve(s.listener)
