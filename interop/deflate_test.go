@@ -30,7 +30,7 @@ func TestDeflate(t *testing.T) {
 				if used := strings.HasPrefix(c.open.Extensions, "permessage-deflate"); used != test.want {
 					t.Errorf("negotiated %q, want deflate: %v", c.open.Extensions, test.want)
 				}
-				exchange(t, c, s)
+				exchange(t, c, s, messages())
 				if p, ok := c.end.(pinger); ok {
 					p.ping() // a control frame is not compressed, and stays out of the windows
 					await(t, "client", c, "pong")
