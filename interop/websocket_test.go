@@ -16,6 +16,8 @@ type message struct {
 	parts [][]byte
 }
 
+func join(m message) []byte { return bytes.Join(m.parts, nil) }
+
 func randomBytes() []byte {
 	b := make([]byte, large)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
@@ -80,7 +82,7 @@ func TestMessages(t *testing.T) {
 func exchange(t *testing.T, client, server end, messages []message) {
 	t.Helper()
 	for _, m := range messages {
-		whole := bytes.Join(m.parts, nil)
+		whole := join(m)
 		client.send(m.kind, m.parts...)
 		awaitMessage(t, "server, "+m.name, server, m.kind, whole)
 		server.send(m.kind, m.parts...)
