@@ -47,9 +47,6 @@ func (c *core) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error
 	}
 	w := &messageWriter{c: c, ctx: ctx, typ: t, opcode: frame.Opcode(t)}
 	if d := c.deflate; d != nil {
-		d.mu.Lock()
-		d.streaming = true
-		d.mu.Unlock()
 		w.packer = deflate.NewWriter(d.level, d.sendBits, d.sent)
 	}
 	return w, nil
@@ -57,20 +54,34 @@ func (c *core) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error
 
 // hold makes messages wait in held from now on. It waits until they do not.
 func (c *core) hold(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for {
-		if err := c.writable(); err != nil {
-			return err
-		}
-		if c.held == nil {
-			c.held = new(outQueue)
-			return nil
-		}
-		if err := c.waitRoom(ctx); err != nil {
+		held, err := c.tryHold(ctx)
+		if held || err != nil {
 			return err
 		}
 	}
+}
+
+// tryHold reports whether messages wait from now on. If they did before, it waits until that may have changed.
+func (c *core) tryHold(ctx context.Context) (bool, error) {
+	// With the messages the window must pass to the Writer, or one that has entered it could leave after the Writer's.
+	if d := c.deflate; d != nil {
+		d.mu.Lock()
+		c.mu.Lock()
+		d.streaming = d.streaming || c.held == nil && c.writable() == nil
+		d.mu.Unlock()
+	} else {
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	if err := c.writable(); err != nil {
+		return false, err
+	}
+	if c.held != nil {
+		return false, c.waitRoom(ctx)
+	}
+	c.held = new(outQueue)
+	return true, nil
 }
 
 // unhold lets the messages that waited follow.
