@@ -116,8 +116,6 @@ func stop(s *server.Server, log *slog.Logger, signals <-chan os.Signal, timeout 
 	case err = <-done:
 	case <-signals:
 		s.Close()
-		cancel()
-		<-done
 		return errors.New("stopped at once: clients were cut")
 	}
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 // event is a server-sent event, as a browser would dispatch it.
 type event struct {
 	name, data, id string
-	retry          string
 }
 
 // events reads an event stream by the rules of HTML, "interpreting an event stream", and hands out what would be
@@ -122,8 +121,8 @@ func open(ctx context.Context, c *http.Client, url, accept string, header ...str
 	}
 	if response.StatusCode != http.StatusOK {
 		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		return nil, fmt.Errorf("status %d, %s, %v", response.StatusCode, body, err)
+		body, _ := io.ReadAll(response.Body)
+		return nil, fmt.Errorf("status %d, %s", response.StatusCode, body)
 	}
 	return response, nil
 }

@@ -50,7 +50,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("the poll that waited was answered %+v", answer)
 	}
 	events := newEvents(streams[typeSSE].Body)
-	if e, err := events.next(); err != io.EOF || events.last != at.String() {
+	if e, err := events.next(); !errors.Is(err, io.EOF) || events.last != at.String() {
 		t.Errorf("the event stream goes on with %+v, %v, at %q", e, err, events.last)
 	}
 	if retry, err := strconv.Atoi(events.retry); err != nil || retry < 1000 || retry > 6000 {
@@ -84,7 +84,7 @@ func TestShutdownAfterPublish(t *testing.T) {
 			t.Fatalf("got %d bytes, %v; want %d", len(e.data), err, size)
 		}
 	}
-	if _, err := stream.next(); err != io.EOF {
+	if _, err := stream.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("then %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, isChannel := strings.CutPrefix(r.URL.Path, channelPrefix)
 	upgrade := asksForWebSocket(r)
 	// A proxy that takes a refused upgrade for granted would pass on whatever its client says next.
-	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && !(isChannel && upgrade) {
+	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && (!isChannel || !upgrade) {
 		h.Set("Connection", "close")
 	}
 

@@ -26,7 +26,7 @@ func TestMaxConnections(t *testing.T) {
 	}
 	held[0].Close()
 	eventually(t, "one is gone", func() bool { return s.connections.open.Load() <= 1 })
-	if response, _ := raw(t, s, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); response.StatusCode != 200 {
+	if response, _ := raw(t, s, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); response.StatusCode != http.StatusOK {
 		t.Errorf("with room again: status %d", response.StatusCode)
 	}
 
@@ -60,7 +60,7 @@ func TestMaxClients(t *testing.T) {
 		wantError(t, response, body, 503, "too_many_clients")
 	}
 	// What is over at once is not counted.
-	if response, _ := request(t, "GET", s.url("/c/a"), ""); response.StatusCode != 200 {
+	if response, _ := request(t, "GET", s.url("/c/a"), ""); response.StatusCode != http.StatusOK {
 		t.Errorf("a poll: status %d", response.StatusCode)
 	}
 	cut()

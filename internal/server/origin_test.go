@@ -105,7 +105,7 @@ func TestCrossOrigin(t *testing.T) {
 	s := start(t, Config{AllowOrigins: []string{"https://good.com"}})
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS", "PUT"} {
 		response, body := request(t, method, s.url("/c/a"), "", "Origin", "https://evil.com", "Access-Control-Request-Method", "POST")
-		if response.StatusCode != 403 || response.Header.Get("Access-Control-Allow-Origin") != "" {
+		if response.StatusCode != http.StatusForbidden || response.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s from elsewhere: status %d, %v", method, response.StatusCode, response.Header)
 		}
 		if method == "POST" {
@@ -118,27 +118,27 @@ func TestCrossOrigin(t *testing.T) {
 
 	response, _ := request(t, "POST", s.url("/c/a"), "x", "Origin", "https://good.com")
 	h := response.Header
-	if response.StatusCode != 200 || h.Get("Access-Control-Allow-Origin") != "https://good.com" || !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {
+	if response.StatusCode != http.StatusOK || h.Get("Access-Control-Allow-Origin") != "https://good.com" || !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {
 		t.Errorf("from the list: status %d, %v", response.StatusCode, h)
 	}
 	response, _ = request(t, "OPTIONS", s.url("/c/a"), "", "Origin", "https://good.com", "Access-Control-Request-Method", "POST")
 	h = response.Header
-	if response.StatusCode != 204 || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Last-Event-ID") {
+	if response.StatusCode != http.StatusNoContent || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Last-Event-ID") {
 		t.Errorf("preflight: status %d, %v", response.StatusCode, h)
 	}
 	// An error must be readable as well, and same-origin requests need nothing.
 	response, _ = request(t, "GET", s.url("/c/a?after=99"), "", "Origin", "https://good.com")
-	if response.StatusCode != 410 || response.Header.Get("Access-Control-Allow-Origin") != "https://good.com" {
+	if response.StatusCode != http.StatusGone || response.Header.Get("Access-Control-Allow-Origin") != "https://good.com" {
 		t.Errorf("an error: status %d, %v", response.StatusCode, response.Header)
 	}
 	response, _ = request(t, "GET", s.url("/c/a"), "", "Origin", "http://me.com", "Host", "me.com")
-	if response.StatusCode != 200 || response.Header.Get("Access-Control-Allow-Origin") != "" {
+	if response.StatusCode != http.StatusOK || response.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("same origin: status %d, %v", response.StatusCode, response.Header)
 	}
 
 	dev := start(t, Config{Dev: true, AllowOrigins: []string{"*"}})
 	response, _ = request(t, "GET", dev.url("/c/a"), "", "Origin", "null")
-	if response.StatusCode != 200 || response.Header.Get("Access-Control-Allow-Origin") != "null" {
+	if response.StatusCode != http.StatusOK || response.Header.Get("Access-Control-Allow-Origin") != "null" {
 		t.Errorf("dev: status %d, %v", response.StatusCode, response.Header)
 	}
 }

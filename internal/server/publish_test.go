@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func TestPublish(t *testing.T) {
 
 func TestPublishEventAndID(t *testing.T) {
 	s := start(t, Config{})
-	if response, body := request(t, "POST", s.url("/c/a?event=price%20of&id=%EA%B0%80"), "x"); response.StatusCode != 200 || !strings.Contains(body, `"id":"가"`) {
+	if response, body := request(t, "POST", s.url("/c/a?event=price%20of&id=%EA%B0%80"), "x"); response.StatusCode != http.StatusOK || !strings.Contains(body, `"id":"가"`) {
 		t.Errorf("status %d, %s", response.StatusCode, body)
 	}
 	batch, _ := s.Hub().Read("a", channel.Oldest(), 0)
@@ -115,7 +116,7 @@ func TestPublishCompressed(t *testing.T) {
 		response, body := request(t, "POST", s.url("/c/a"), bomb.String(), "Content-Encoding", encoding)
 		wantError(t, response, body, 415, "unsupported_encoding")
 	}
-	if response, _ := request(t, "POST", s.url("/c/a"), "x", "Content-Encoding", "identity"); response.StatusCode != 200 {
+	if response, _ := request(t, "POST", s.url("/c/a"), "x", "Content-Encoding", "identity"); response.StatusCode != http.StatusOK {
 		t.Errorf("identity: status %d", response.StatusCode)
 	}
 }

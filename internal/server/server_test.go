@@ -55,8 +55,15 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
+// answer is an answer whose body has been read.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	Close      bool // the connection ends with it
+}
+
 // request makes a request and gives the answer with its whole body.
-func request(t *testing.T, method, url, body string, header ...string) (*http.Response, string) {
+func request(t *testing.T, method, url, body string, header ...string) (answer, string) {
 	t.Helper()
 	var reader io.Reader
 	if body != "" {
@@ -77,11 +84,16 @@ func request(t *testing.T, method, url, body string, header ...string) (*http.Re
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+	return read(t, response)
+}
+
+func read(t *testing.T, response *http.Response) (answer, string) {
+	t.Helper()
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(answer)
+	return answer{response.StatusCode, response.Header, response.Close}, string(body)
 }
 
 func publishText(t *testing.T, s *Server, name string, texts ...string) *channel.Message {
@@ -98,17 +110,17 @@ func publishText(t *testing.T, s *Server, name string, texts ...string) *channel
 }
 
 // wantError checks that an answer is an error with a status and a code, as JSON.
-func wantError(t *testing.T, response *http.Response, body string, status int, code string) {
+func wantError(t *testing.T, response answer, body string, status int, code string) {
 	t.Helper()
-	var answer struct {
+	var said struct {
 		Error struct{ Code, Message string }
 	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+	if err := json.Unmarshal([]byte(body), &said); err != nil {
 		t.Errorf("status %d with a body that is no JSON error: %q", response.StatusCode, body)
 		return
 	}
-	if response.StatusCode != status || answer.Error.Code != code || answer.Error.Message == "" {
-		t.Errorf("status %d, %+v; want %d, %s", response.StatusCode, answer.Error, status, code)
+	if response.StatusCode != status || said.Error.Code != code || said.Error.Message == "" {
+		t.Errorf("status %d, %+v; want %d, %s", response.StatusCode, said.Error, status, code)
 	}
 	if got := response.Header.Get("Content-Type"); got != typeJSON {
 		t.Errorf("an error of the type %q", got)
@@ -130,7 +142,7 @@ func dial(t *testing.T, s *Server) net.Conn {
 }
 
 // raw sends bytes and gives the first answer.
-func raw(t *testing.T, s *Server, request string) (*http.Response, string) {
+func raw(t *testing.T, s *Server, request string) (answer, string) {
 	t.Helper()
 	c := dial(t, s)
 	if _, err := io.WriteString(c, request); err != nil {
@@ -141,11 +153,7 @@ func raw(t *testing.T, s *Server, request string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(body)
+	return read(t, response)
 }
 
 // eventually waits for what another goroutine is about to do.
@@ -243,7 +251,7 @@ func TestNamesInURLs(t *testing.T) {
 	for path, name := range good {
 		// Raw, since clients tidy paths up.
 		response, body := raw(t, s, "POST /c/"+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
-		if response.StatusCode != 200 {
+		if response.StatusCode != http.StatusOK {
 			t.Errorf("%s: status %d, %s", path, response.StatusCode, body)
 			continue
 		}
@@ -459,7 +467,7 @@ func TestPanicsAreContained(t *testing.T) {
 	if answer, err := io.ReadAll(c); len(answer) > 0 || err != nil {
 		t.Errorf("answered with %q, %v", answer, err)
 	}
-	if response, _ := request(t, "GET", s.url("/livez"), ""); response.StatusCode != 200 {
+	if response, _ := request(t, "GET", s.url("/livez"), ""); response.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: status %d", response.StatusCode)
 	}
 	if s.used() != 0 {

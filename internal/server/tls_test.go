@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -107,7 +108,7 @@ func TestHTTP2(t *testing.T) {
 
 	go s.Shutdown(t.Context())
 	for i, stream := range streams {
-		if e, err := stream.next(); err != io.EOF || stream.retry == "2000" {
+		if e, err := stream.next(); !errors.Is(err, io.EOF) || stream.retry == "2000" {
 			t.Errorf("stream %d, as the server stops: %+v, %v, retry %s", i, e, err, stream.retry)
 		}
 	}
