@@ -51,17 +51,6 @@ func toProblem(err error) *problem {
 // fail answers with an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProblem(err)
-	type body struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}
-	answer := struct {
-		Error body `json:"error"`
-		*place
-	}{Error: body{p.code, p.message}}
-	if gone, ok := errors.AsType[*channel.NotRecoverableError](err); ok {
-		answer.place = newPlace(gone.Last)
-	}
 	if p.status == http.StatusInternalServerError {
 		s.log.Error("request failed", "path", r.URL.Path, "error", err)
 	}
@@ -70,7 +59,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(s.returnAfter().Seconds())+1))
 	}
 	h.Set("Cache-Control", "no-store")
-	writeJSON(w, p.status, answer)
+	writeJSON(w, p.status, newErrorAnswer(err))
+}
+
+// errorAnswer is an error as JSON.
+type errorAnswer struct {
+	Error errorBody `json:"error"`
+	*place
+}
+
+type errorBody struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func newErrorAnswer(err error) errorAnswer {
+	p := toProblem(err)
+	answer := errorAnswer{Error: errorBody{p.code, p.message}}
+	if gone, ok := errors.AsType[*channel.NotRecoverableError](err); ok {
+		answer.place = newPlace(gone.Last)
+	}
+	return answer
 }
 
 // place is a position in an answer.

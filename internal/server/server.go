@@ -24,6 +24,7 @@ type Server struct {
 	origins *origins
 	console *console.Console
 
+	sockets     *sockets
 	clients     slots
 	connections connections
 	draining    context.Context // done when the server is to stop
@@ -51,6 +52,7 @@ func New(config Config) (*Server, error) {
 		clients:     slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
 	}
+	s.sockets = newSockets(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if !config.NoConsole {
 		s.console = console.New()
@@ -113,7 +115,13 @@ func (s *Server) Serve() error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.clients.drain()
 	s.drain()
+	socketsGone := make(chan struct{})
+	go func() {
+		defer close(socketsGone)
+		s.sockets.shutdown(ctx)
+	}()
 	err := s.http.Shutdown(ctx)
+	<-socketsGone
 	if err == nil {
 		err = s.clients.wait(ctx)
 	}
@@ -127,6 +135,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() {
 	s.clients.drain()
 	s.drain()
+	s.sockets.closeNow()
 	_ = s.http.Close()
 }
 

@@ -63,8 +63,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 	from, err := q.from(channel.Now())
 	switch {
 	case err != nil:
-	case s.config.WebSocket == nil:
-		err = &problem{http.StatusNotImplemented, "not_implemented", "this server has no WebSocket"}
 	default:
 		err = s.clients.take()
 	}
@@ -85,6 +83,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 			done()
 		}
 	}()
+	if s.config.WebSocket == nil {
+		s.sockets.serve(w, r, name, from, done)
+		completed = true
+		return
+	}
 	s.config.WebSocket(w, r, &WebSocketChannel{
 		Name:            name,
 		Hub:             s.hub,

@@ -100,7 +100,6 @@ func TestWebSocketRefused(t *testing.T) {
 func TestUpgradeElsewhere(t *testing.T) {
 	s := start(t, Config{})
 	requests := []string{
-		"GET /c/a HTTP/1.1\r\nHost: x\r\n" + upgrade + "\r\n", // no WebSocket here
 		"GET /c/a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n",
 		"POST /c/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n" + upgrade + "\r\nx",
 		"GET /livez HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",

@@ -1,0 +1,239 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+
+	"baro.dev/channel"
+	"baro.dev/ws"
+)
+
+// subprotocolJSON asks for envelopes, in both directions.
+const subprotocolJSON = "baro.v1.json"
+
+// statusNotRecoverable is the close code for a position whose messages cannot be had: HTTP's 410, as an application's
+// code (RFC 6455 section 7.4.2).
+const statusNotRecoverable ws.StatusCode = 4410
+
+// envelopeOverhead is how much longer than its data an envelope may be: every byte of text as an escape of six, and the
+// other members.
+const envelopeOverhead = 6
+
+// sockets serves channels over WebSocket: one server for plain frames, one for envelopes, since what a client may send
+// differs in size.
+type sockets struct {
+	server   *Server
+	plain    ws.Server
+	envelope ws.Server
+}
+
+// socketClient is the Data of a connection.
+type socketClient struct {
+	name         string
+	format       *socketFormat
+	subscription *channel.Subscription
+	leave        func()
+}
+
+// socketFormat is how a message is sent.
+type socketFormat struct {
+	prepare func(*channel.Message) *ws.PreparedMessage
+}
+
+var (
+	plainFormat = &socketFormat{func(m *channel.Message) *ws.PreparedMessage {
+		t := ws.Text
+		if m.Binary {
+			t = ws.Binary
+		}
+		return prepared(t, m.Data)
+	}}
+	envelopeFormat = &socketFormat{func(m *channel.Message) *ws.PreparedMessage {
+		return prepared(ws.Text, m.AppendJSON(nil))
+	}}
+)
+
+// prepared prepares what the hub has checked.
+func prepared(t ws.MessageType, data []byte) *ws.PreparedMessage {
+	p, err := ws.NewPreparedMessage(t, data)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+func newSockets(s *Server) *sockets {
+	o := ws.AcceptOptions{
+		CheckOrigin: func(*http.Request) error { return nil }, // has been seen to
+		Keepalive:   ws.Keepalive{Interval: s.config.Heartbeat, Timeout: s.config.WriteTimeout},
+		Limits: ws.Limits{
+			MaxMessageSize:   int64(s.config.Channels.MaxMessageBytes),
+			HandshakeTimeout: s.config.HeaderTimeout,
+		},
+		Queue:       ws.Queue{MaxBytes: s.config.QueueBytes, Full: ws.Close},
+		Compression: ws.Compression{Enabled: true},
+		Logger:      s.log,
+	}
+	k := &sockets{server: s}
+	k.plain = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publish, OnClose: k.close}
+	o.Subprotocols = []string{subprotocolJSON}
+	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
+	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close}
+	return k
+}
+
+// joining is what a request says of the channel it is for, on its way to open.
+type joining struct {
+	client *socketClient
+	from   channel.From
+	opened bool
+}
+
+type joiningKey struct{}
+
+// serve answers a request for a WebSocket. leave is called when the connection is over, or has not come about.
+func (k *sockets) serve(w http.ResponseWriter, r *http.Request, name string, from channel.From, leave func()) {
+	j := &joining{client: &socketClient{name: name, format: plainFormat, leave: leave}, from: from}
+	server := &k.plain
+	if hasToken(r.Header["Sec-Websocket-Protocol"], subprotocolJSON) {
+		j.client.format, server = envelopeFormat, &k.envelope
+	}
+	server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
+	if !j.opened {
+		leave()
+	}
+}
+
+// open catches up with the channel, and joins it.
+func (k *sockets) open(c *ws.Socket, r *http.Request) {
+	j := r.Context().Value(joiningKey{}).(*joining)
+	j.opened = true
+	c.Data = j.client
+	next, err := k.catchUp(c, j.client, j.from)
+	if err == nil {
+		err = k.join(c, j.client, next)
+	}
+	if errors.Is(err, channel.ErrNotRecoverable) {
+		c.Close(statusNotRecoverable, "what was missed cannot be had any more")
+	} else if err != nil {
+		c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+	}
+}
+
+// catchUp sends what the client missed, part by part.
+func (k *sockets) catchUp(c *ws.Socket, client *socketClient, from channel.From) (channel.Position, error) {
+	hub := k.server.hub
+	batch, err := hub.Read(client.name, from, catchUpBytes)
+	if errors.Is(err, channel.ErrNotRecoverable) && client.format == envelopeFormat {
+		if batch, err = hub.Read(client.name, channel.Now(), 0); err == nil {
+			err = c.Send(ws.Text, resetEnvelope(batch.Next))
+		}
+	}
+	for err == nil {
+		for _, m := range batch.Messages {
+			if err := k.write(c, client.format.prepare(m)); err != nil {
+				return channel.Position{}, err
+			}
+		}
+		if !batch.More {
+			return batch.Next, nil
+		}
+		batch, err = hub.Read(client.name, channel.After(batch.Next), catchUpBytes)
+	}
+	return channel.Position{}, err
+}
+
+// write sends a message that the client must accept in time.
+func (k *sockets) write(c *ws.Socket, p *ws.PreparedMessage) error {
+	ctx, cancel := context.WithTimeout(k.server.draining, k.server.config.WriteTimeout)
+	defer cancel()
+	return c.WritePrepared(ctx, p)
+}
+
+// join has what is published from now on sent. A client that is too slow for it is closed by its queue.
+func (k *sockets) join(c *ws.Socket, client *socketClient, next channel.Position) error {
+	format := client.format
+	var err error
+	client.subscription, err = k.server.hub.Subscribe(client.name, channel.After(next), channel.SubscriberFunc(func(m *channel.Message) {
+		_ = c.SendPrepared(channel.Shared(m, format, format.prepare))
+	}))
+	return err
+}
+
+// close leaves the channel.
+func (k *sockets) close(c *ws.Socket, err error) {
+	client := c.Data.(*socketClient)
+	if client.subscription != nil {
+		client.subscription.Close()
+	}
+	if errors.Is(err, ws.ErrQueueFull) {
+		k.server.log.Debug("slow client cut", "channel", client.name, "remote", c.RemoteAddr())
+	}
+	client.leave()
+}
+
+// publish publishes a plain frame.
+func (k *sockets) publish(c *ws.Socket, m ws.Message) {
+	_, err := k.server.hub.Publish(c.Data.(*socketClient).name, channel.Message{
+		Data:   bytes.Clone(m.Data),
+		Binary: m.Type == ws.Binary,
+	})
+	if err != nil {
+		c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+	}
+}
+
+// publishEnvelope publishes an envelope, or says what is wrong with it.
+func (k *sockets) publishEnvelope(c *ws.Socket, m ws.Message) {
+	if err := k.tryEnvelope(c, m); err != nil {
+		answer, err := json.Marshal(newErrorAnswer(err))
+		if err == nil {
+			_ = c.Send(ws.Text, answer)
+		}
+	}
+}
+
+func (k *sockets) tryEnvelope(c *ws.Socket, m ws.Message) error {
+	if m.Type != ws.Text {
+		return badRequest("invalid_envelope", "an envelope is JSON, in a text frame")
+	}
+	var e channel.Message
+	if err := e.UnmarshalJSON(m.Data); err != nil {
+		return err
+	}
+	_, err := k.server.hub.Publish(c.Data.(*socketClient).name, channel.Message{
+		ID: e.ID, Event: e.Event, Data: e.Data, Binary: e.Binary,
+	})
+	return err
+}
+
+// resetEnvelope tells a client that what it missed cannot be had, and where it goes on.
+func resetEnvelope(p channel.Position) []byte {
+	b, err := json.Marshal(struct {
+		Event string `json:"event"`
+		*place
+	}{"baro.reset", newPlace(p)})
+	if err != nil {
+		panic(err) // our own types
+	}
+	return b
+}
+
+// shutdown tells the clients to come back later, and waits until they are gone.
+func (k *sockets) shutdown(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, server := range []*ws.Server{&k.plain, &k.envelope} {
+		wg.Go(func() { _ = server.Shutdown(ctx) })
+	}
+	wg.Wait()
+}
+
+// closeNow cuts the clients off.
+func (k *sockets) closeNow() {
+	_ = k.plain.Close()
+	_ = k.envelope.Close()
+}
