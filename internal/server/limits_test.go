@@ -180,12 +180,12 @@ func TestSlowReaders(t *testing.T) {
 				lines := bufio.NewScanner(response.Body)
 				lines.Buffer(nil, 1<<20)
 				n := 0
-				for n < min(published, 500) && lines.Scan() {
+				for n < min(published, 50) && lines.Scan() {
 					if strings.Contains(lines.Text(), big) {
 						n++
 					}
 				}
-				if n != min(published, 500) {
+				if n != min(published, 50) {
 					t.Errorf("another reader got %d of %d messages: %v", n, published, lines.Err())
 				}
 			})
@@ -195,9 +195,9 @@ func TestSlowReaders(t *testing.T) {
 
 // Catching up with more than the queue holds is no reason to be cut.
 func TestCatchUpBeyondTheQueue(t *testing.T) {
-	s := start(t, Config{QueueBytes: 10_000, Channels: channel.Options{HistoryBytes: 64 << 20}})
+	s := start(t, Config{QueueBytes: 1000, Channels: channel.Options{HistoryBytes: 64 << 20}})
 	for i := range 200 {
-		publishText(t, s, "a", fmt.Sprint(i, strings.Repeat("x", 20_000)))
+		publishText(t, s, "a", fmt.Sprint(i, strings.Repeat("x", 2000)))
 	}
 	n := 0
 	err := readNDJSON(t.Context(), client(t), s.url("/c/a"), "", func(m channel.Message) bool {
@@ -215,11 +215,11 @@ func TestCatchUpBeyondTheQueue(t *testing.T) {
 // An answer is bounded; the rest is there for the next poll.
 func TestPollInParts(t *testing.T) {
 	s := start(t, Config{Channels: channel.Options{HistoryBytes: 64 << 20}})
-	for range 30 {
+	for range 12 {
 		publishText(t, s, "a", strings.Repeat("x", 200_000))
 	}
 	after, n, answers := "oldest", 0, 0
-	for n < 30 {
+	for n < 12 {
 		_, body := request(t, "GET", s.url("/c/a?after="+after), "")
 		answer := parsePoll(t, body)
 		if len(answer.Messages) == 0 || len(body) > 2<<20 {
@@ -229,7 +229,7 @@ func TestPollInParts(t *testing.T) {
 		after = answer.Next
 		answers++
 	}
-	if n != 30 || answers < 5 {
+	if n != 12 || answers < 3 {
 		t.Errorf("%d messages in %d answers", n, answers)
 	}
 }
