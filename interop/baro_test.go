@@ -160,7 +160,7 @@ func dialBaro(t *testing.T, o options) end {
 		b.run(c, resp.Proto)
 	}()
 	t.Cleanup(func() {
-		_ = c.CloseNow()
+		c.CloseNow()
 		<-done
 	})
 	return b
@@ -177,7 +177,7 @@ func listenBaroConn(t *testing.T, o options) (end, string) {
 			b.seen <- event{Event: "refused", Message: err.Error()}
 			return
 		}
-		defer c.CloseNow() //nolint:errcheck // there is nothing to do about it
+		defer c.CloseNow()
 		b.run(c, r.Proto)
 	}))
 }
