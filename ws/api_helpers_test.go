@@ -177,6 +177,15 @@ func mustWrite(t testing.TB, c *ws.Conn, text string) {
 	}
 }
 
+// writeSoon writes a message while the test goes on.
+func writeSoon(t testing.TB, c *ws.Conn, text string) {
+	go func() {
+		if err := c.Write(context.Background(), ws.Text, []byte(text)); err != nil {
+			t.Errorf("writing %.40q: %v", text, err)
+		}
+	}()
+}
+
 // text is n bytes that are easily told from others and compress neither well nor badly.
 func text(n int, seed byte) string {
 	var b strings.Builder

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -13,7 +14,10 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 		if c.reader != nil && len(c.reader.piece) == 0 {
 			c.release() // a part that had been read ahead, and has been read
 		}
-		if c.ready || (c.reader != nil && len(c.reader.piece) > 0) || (c.msg != nil && len(c.msg.b) >= readAhead) {
+		if r := c.reader; r != nil && r.last && len(r.piece) == 0 && r.inflate == nil {
+			r.end(io.EOF) // before it is handed what belongs to the next message
+		}
+		if c.ready || (c.reader != nil && (c.reader.last || len(c.reader.piece) > 0)) || (c.msg != nil && len(c.msg.b) >= readAhead) {
 			return nil
 		}
 		ev, err := c.next()

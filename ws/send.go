@@ -12,8 +12,9 @@ import (
 
 // waiting says what a sender does when the queue is full.
 type waiting struct {
-	ctx    context.Context // nil: does not wait
-	policy Policy
+	ctx      context.Context // nil: does not wait
+	policy   Policy
+	fragment bool // a Writer's, which the messages that wait for the Writer must not keep from ending
 }
 
 // copySize is the size up to which a payload is copied behind its header to be written with it. A larger one is
@@ -86,6 +87,9 @@ func (c *core) admit(w waiting, n int) error {
 			return err
 		}
 		used := c.buffered()
+		if w.fragment && c.held != nil {
+			used -= c.held.size
+		}
 		if used == 0 || used+n <= c.set.maxQueue {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"baro.dev/internal/utf8stream"
 	"baro.dev/ws/internal/deflate"
@@ -112,12 +113,30 @@ func (w *messageWriter) Write(p []byte) (n int, err error) {
 		if len(w.gathered.b) < fragmentSize {
 			break
 		}
-		if err := w.send(waiting{ctx: w.ctx}, false); err != nil {
+		if err := w.send(waiting{ctx: w.ctx, fragment: true}, false); err != nil {
 			w.err = err
-			return n, err
+			return max(0, n-w.cut()), err
 		}
 	}
 	return n, nil
+}
+
+// cut takes back a character that has not come whole, so that Close ends the message behind one that has. It returns
+// its length in bytes.
+func (w *messageWriter) cut() int {
+	if w.typ != Text {
+		return 0
+	}
+	b := w.gathered.b
+	start := len(b) - 1
+	for start > 0 && !utf8.RuneStart(b[start]) {
+		start--
+	}
+	if utf8.FullRune(b[start:]) {
+		return 0
+	}
+	w.gathered.b = b[:start]
+	return len(b) - start
 }
 
 // Close implements io.Closer: it ends the message.
@@ -136,8 +155,14 @@ func (w *messageWriter) Close() error {
 
 // abort gives the message up, and with it the connection, if the peer has seen a part of it.
 func (w *messageWriter) abort(err error) error {
-	if w.begun {
+	switch d := w.c.deflate; {
+	case w.begun:
 		w.c.fail(&CloseError{Code: StatusInternalError, Reason: "message given up", Err: err})
+	case d != nil && d.sent != nil:
+		// The compressor may have taken what the peer will not get. Referring back to nothing is always right.
+		d.mu.Lock()
+		*d.sent = *deflate.NewWindow(d.sendBits)
+		d.mu.Unlock()
 	}
 	w.end()
 	return err
