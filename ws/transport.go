@@ -61,6 +61,7 @@ type deadlineTransport struct {
 
 func (t *deadlineTransport) read(dst []byte, idle bool) ([]byte, *[readSize]byte, error) {
 	var buf *[readSize]byte
+	waiting := dst == nil && idle
 	switch {
 	case dst != nil:
 	case idle:
@@ -69,12 +70,17 @@ func (t *deadlineTransport) read(dst []byte, idle bool) ([]byte, *[readSize]byte
 		buf = readBuffers.Get().(*[readSize]byte)
 		dst = buf[:]
 	}
-	n, err := t.nc.Read(dst)
-	if n == 0 {
+	n, err := readSome(t.nc, dst)
+	if err != nil {
 		if buf != nil {
 			readBuffers.Put(buf)
 		}
-		return nil, nil, readError(err)
+		return nil, nil, err
+	}
+	if waiting { // what is handed out must outlive the next read
+		buf = readBuffers.Get().(*[readSize]byte)
+		copy(buf[:], t.first[:n])
+		dst = buf[:]
 	}
 	return dst[:n], buf, nil
 }
@@ -105,10 +111,19 @@ func closeWrite(c any) {
 	}
 }
 
-// readError is the error of a read that returned nothing.
-func readError(err error) error {
-	if err == nil {
-		return io.ErrNoProgress
+// maxEmptyReads is how many reads in a row may return nothing and no error, as one of a net.Pipe does after an empty
+// Write.
+const maxEmptyReads = 100
+
+// readSome reads at least a byte, or fails.
+func readSome(r io.Reader, p []byte) (n int, err error) {
+	for range maxEmptyReads {
+		if n, err = r.Read(p); n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	return err
+	return 0, io.ErrNoProgress
 }

@@ -66,21 +66,21 @@ func (t *streamTransport) readOnce(idle bool) {
 	var buf *[readSize]byte
 	if idle {
 		var first [64]byte // so that a stream that waits holds no buffer of the pool
-		n, err = t.rwc.Read(first[:])
+		n, err = readSome(t.rwc, first[:])
 		buf = readBuffers.Get().(*[readSize]byte)
 		copy(buf[:], first[:n])
 	} else {
 		buf = readBuffers.Get().(*[readSize]byte)
-		n, err = t.rwc.Read(buf[:])
+		n, err = readSome(t.rwc, buf[:])
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reading = false
-	if n > 0 {
+	if err == nil {
 		t.got, t.buf = buf[:n], buf
 	} else {
 		readBuffers.Put(buf)
-		t.err = readError(err)
+		t.err = err
 	}
 	t.changed.Broadcast()
 }
