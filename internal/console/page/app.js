@@ -3,7 +3,7 @@
 import { Card } from "./card.js";
 import { Ledger } from "./ledger.js";
 import {
-  EventStreamTransport, IntervalPollingTransport, JSONLinesTransport, LongPollingTransport, WebSocketTransport, problem,
+  EventStreamTransport, IntervalPollingTransport, JSONLinesTransport, LongPollingTransport, WebSocketTransport, problem, reason,
 } from "./transports.js";
 
 const find = (selector) => document.querySelector(selector);
@@ -50,7 +50,7 @@ async function present() {
     notice("");
     return (await response.json()).next;
   } catch (error) {
-    notice(`The channel is not to be had: ${error.message}.`);
+    notice(`The channel is not to be had: ${reason(error)}.`);
     return undefined;
   }
 }
@@ -74,6 +74,8 @@ function notice(text) {
   find("#notice").textContent = text;
 }
 
+webSocket.refused = (message) => notice(`Not sent: ${message}.`);
+
 async function send(text) {
   const id = `page-${session}-${++count}`;
   ledger.sent(id);
@@ -88,7 +90,7 @@ async function send(text) {
     if (!response.ok) throw new Error(await problem(response));
     notice("");
   } catch (error) {
-    notice(`Not sent: ${error.message}.`);
+    notice(`Not sent: ${reason(error)}.`);
   } finally {
     clearTimeout(stalled);
   }

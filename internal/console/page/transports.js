@@ -26,11 +26,16 @@ async function retrying(card, signal, attempt) {
     } catch (error) {
       if (signal.aborted) return;
       const seconds = Math.min(2 ** failures++, 15) * (0.75 + Math.random() / 2);
-      card.state("trouble", `${error.message || "broken off"}; again in ${Math.ceil(seconds)} s`);
+      card.state("trouble", `${reason(error)}; again in ${Math.ceil(seconds)} s`);
       await pause(seconds * 1000, signal);
     }
   }
 }
+
+const unreachable = "unreachable";
+
+// reason says what went wrong. What fetch says of a network that failed differs from browser to browser.
+export const reason = (error) => (error instanceof TypeError ? unreachable : error.message);
 
 function pause(ms, signal) {
   return new Promise((resolve) => {
@@ -64,6 +69,7 @@ export class WebSocketTransport {
   title = "WebSocket";
   about = "One connection, both directions.";
   tip = "About what went over the line besides the messages: one handshake, the headers of the frames, and the envelope that carries each message’s id and offset.";
+  refused; // is told why a message that was sent is not published
   #socket;
 
   snippet = (base) => `new WebSocket("${base.replace(/^http/, "ws")}").onmessage = e => console.log(e.data)`;
@@ -83,19 +89,20 @@ export class WebSocketTransport {
       socket.onmessage = ({ data }) => {
         const envelope = JSON.parse(data);
         const size = lengthOf(data);
-        if (envelope.offset === undefined) {
-          if (envelope.error?.code === "not_recoverable") card.gap();
-          card.position = envelope.next ?? card.position;
-          return;
+        if (envelope.error) {
+          this.refused?.(envelope.error.message);
+        } else if (envelope.event === "baro.reset") {
+          card.position = envelope.next;
+          card.gap();
+        } else {
+          const message = fromEnvelope(envelope);
+          card.spent({ bytes: frameHeader(size, false) + size - message.size });
+          card.message(message);
         }
-        const message = fromEnvelope(envelope);
-        card.spent({ bytes: frameHeader(size, false) + size - message.size });
-        card.message(message);
       };
       socket.onclose = ({ code, reason }) => {
         this.#socket = undefined;
-        if (code === 4410 || !opened) card.position = undefined; // what was missed cannot be had
-        reject(new Error(opened ? reason || `closed (${code})` : "not to be had"));
+        reject(new Error(opened ? reason || `closed (${code})` : unreachable));
       };
       signal.addEventListener("abort", () => { socket.close(); resolve(); }, { once: true });
     }));
