@@ -7,8 +7,7 @@ await page.exposeFunction("emit", emit);
 await page.goto(options.page);
 
 await page.evaluate(({ url, subprotocols }) => {
-  // From base64 and to it, by way of data: URLs, which both directions know.
-  window.bytes = async (base64) => (await fetch("data:;base64," + base64)).arrayBuffer();
+  window.bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const base64 = (blob) =>
     new Promise((resolve) => {
       const reader = new FileReader();
@@ -36,8 +35,8 @@ await orders(async ({ order, kind, parts, code, reason }) => {
   switch (order) {
     case "send":
       return page.evaluate(
-        async ({ kind, data }) => {
-          const bytes = await window.bytes(data);
+        ({ kind, data }) => {
+          const bytes = window.bytes(data);
           window.socket.send(kind === "text" ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes);
         },
         { kind, data: parts[0] },

@@ -1,19 +1,28 @@
 // A page in Chromium, to look at and use. See README.md.
+import { setTimeout } from "node:timers/promises";
 import { newPage } from "./chromium.mjs";
 import { emit, options, orders } from "./protocol.mjs";
 
 const page = await newPage(options.viewport);
-page.setDefaultTimeout(20_000);
+const patience = 20_000; // milliseconds
+page.setDefaultTimeout(patience);
 page.on("pageerror", (error) => emit("error", { message: String(error) }));
 page.on("console", (message) => {
   if (["error", "warning"].includes(message.type())) emit("error", { message: message.text() });
 });
 
+// waitForFunction would evaluate in the page's own name, which its Content-Security-Policy may forbid.
+async function until(script) {
+  for (const end = Date.now() + patience; !(await page.evaluate(script)); await setTimeout(50)) {
+    if (Date.now() > end) throw new Error(`not true within ${patience} ms`);
+  }
+}
+
 const carryOut = {
   goto: ({ url }) => page.goto(url),
   fill: ({ selector, text }) => page.fill(selector, text),
   click: ({ selector }) => page.click(selector),
-  until: ({ script }) => page.waitForFunction(script),
+  until: ({ script }) => until(script),
   screenshot: ({ path }) => page.screenshot({ path, fullPage: true }),
 };
 
