@@ -23,11 +23,11 @@ func cpuTime() time.Duration {
 // benchmark runs f on messages of size bytes, and reports CPU time and how many bytes a message became.
 func benchmark(b *testing.B, size int, f func(message []byte) int) {
 	r := newRand()
-	messages := make([][]byte, 64)
+	messages := make([][]byte, max(64, 2<<MaxWindowBits/size)) // more than any window
 	for i := range messages {
 		messages[i] = jsonText(r, size)
 	}
-	for range 10 {
+	for range 2 {
 		for _, m := range messages {
 			f(m)
 		}
@@ -50,7 +50,7 @@ func benchmark(b *testing.B, size int, f func(message []byte) int) {
 func BenchmarkCompress(b *testing.B) {
 	for _, size := range []int{100, 200, 1024, 4096} {
 		for _, level := range []int{1, 2, 3, klauspost.DefaultCompression} {
-			for _, own := range []int{0, 9, 10, 11, 12, 13, 15} {
+			for _, own := range []int{0, 9, 10, 11, 12, 15} {
 				b.Run(fmt.Sprintf("size=%d/level=%d/window=%d", size, level, own), func(b *testing.B) {
 					var w *Window
 					if own > 0 {
@@ -192,4 +192,61 @@ func benchmarkDecompress(b *testing.B, size, own int, f func(dst, src []byte, w 
 	}
 	b.ReportMetric(float64(cpuTime()-start)/float64(i), "cpu-ns/op")
 	b.ReportMetric(float64(in)/float64(i), "B/msg")
+}
+
+// BenchmarkEcho is what echoing a compressed message takes, beside the same with klauspost/compress alone, primed by ResetDict
+// in both directions; window is the sender's, and the receiver's is the largest.
+func BenchmarkEcho(b *testing.B) {
+	for _, size := range []int{200, 4096} {
+		for _, own := range []int{0, 12, 15} {
+			receive := 0
+			if own > 0 {
+				receive = MaxWindowBits
+			}
+			var out []byte
+			b.Run(fmt.Sprintf("size=%d/window=%d", size, own), func(b *testing.B) {
+				var send *Window
+				if own > 0 {
+					send = NewWindow(own)
+				}
+				benchmarkDecompress(b, size, receive, func(dst, src []byte, w *Window) int {
+					message, err := Decompress(dst, src, noLimit, 15, w)
+					if err != nil {
+						b.Fatal(err)
+					}
+					out = Compress(out[:0], message, 1, 15, send)
+					return len(message)
+				})
+			})
+			b.Run(fmt.Sprintf("size=%d/window=%d/klauspost", size, own), func(b *testing.B) {
+				send := NewWindow(max(own, MinWindowBits))
+				in := bytes.NewReader(nil)
+				reader := klauspost.NewReader(nil)
+				var whole, dict []byte
+				var sink bytes.Buffer
+				writer, _ := klauspost.NewWriter(nil, 1)
+				benchmarkDecompress(b, size, receive, func(dst, src []byte, w *Window) int {
+					whole = append(append(append(whole[:0], src...), tail...), 1, 0, 0, 0xff, 0xff)
+					in.Reset(whole)
+					dict = w.appendLast(dict[:0], 1<<15)
+					reader.(klauspost.Resetter).Reset(in, dict)
+					n, err := io.ReadFull(reader, dst[:size])
+					if err != nil {
+						b.Fatal(err)
+					}
+					w.Write(dst[:n])
+					sink.Reset()
+					dict = dict[:0]
+					if own > 0 {
+						dict = send.appendLast(dict, 1<<15)
+						send.Write(dst[:n])
+					}
+					writer.ResetDict(&sink, dict)
+					writer.Write(dst[:n])
+					writer.Flush()
+					return n
+				})
+			})
+		}
+	}
 }

@@ -25,7 +25,7 @@ func (c *compressor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// levelPools and windowPools lend each message a compressor, about 700 KB. Those of a level may refer 1<<15 bytes back, those of
+// levelPools and windowPools lend each message a compressor, 0.7 to 1.2 MB. Those of a level may refer 1<<15 bytes back, those of
 // windowPools, by bits, no further than their window; they work like level 5.
 var (
 	levelPools  [maxLevel - minLevel + 1]sync.Pool

@@ -58,7 +58,7 @@ func testCompress(t *testing.T, level, bits, own int) {
 		send, receive = NewWindow(own), NewWindow(bits)
 	}
 	for i, message := range series() {
-		if testing.Short() && i%5 > 0 {
+		if (testing.Short() || raceEnabled) && (i+level+bits+own)%5 > 0 {
 			continue
 		}
 		history := held(receive)
@@ -119,7 +119,7 @@ func TestCompressRatio(t *testing.T) {
 
 // The compressors of klauspost/compress number positions in 31 bits across all messages; nothing may happen when these run out.
 func TestCompressForLong(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("70,000 messages")
 	}
 	r := newRand()
@@ -140,7 +140,7 @@ func TestShortMatches(t *testing.T) {
 	for n := shortestMatch; n < shortFollower; n++ {
 		for _, dist := range []int{n, n + 1, 300, 1000, shortHistory - 1, shortHistory} {
 			history := randomBytes(newRand(), dist)
-			message := history[:n]
+			message := history[:min(n, dist)]
 			window := NewWindow(15)
 			window.Write(history)
 			got, farthest, err := referenceInflate(compressShort(nil, message, window, 1<<15), history)
@@ -165,8 +165,8 @@ func TestShortMatches(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it empties pools
 	r := newRand()
-	for _, size := range []int{0, 50, 200, 1000, 4096, 70_000} {
-		for _, bits := range []int{9, 12, 15} {
+	for _, size := range []int{0, 50, 1000, 70_000} {
+		for _, bits := range []int{9, 15} {
 			for _, takeover := range []bool{false, true} {
 				text := jsonText(r, size)[:size]
 				var send, receive *Window
@@ -182,9 +182,12 @@ func TestAllocations(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				for range 1 << MaxWindowBits / max(size, 64) {
+				for range 3 {
 					exchange()
 				}
+				filler := make([]byte, 1<<MaxWindowBits)
+				send.Write(filler)
+				receive.Write(filler)
 				// The race detector makes pools forget; once in a while they do not.
 				least := testing.AllocsPerRun(1, exchange)
 				for range 20 {

@@ -50,7 +50,7 @@ var series = sync.OnceValue(func() [][]byte {
 		randomBytes(r, 128),
 		randomBytes(r, 5000),
 	}
-	for _, size := range []int{20, 90, 127, 128, 129, 200, 255, 256, 257, 400, 511, 513, 1000, 1100, 2048, 4096, 5000, 16384, 40_000} {
+	for _, size := range []int{20, 90, 127, 128, 129, 200, 255, 256, 383, 384, 385, 511, 513, 1000, 1100, 2048, 4096, 5000, 16384, 40_000} {
 		messages = append(messages, jsonText(r, size), jsonText(r, size))
 	}
 	// What a message repeats lies about one window back.

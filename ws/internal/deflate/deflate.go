@@ -17,9 +17,9 @@ const (
 	MaxWindowBits = 15
 )
 
-// What to compress with unless there are reasons to do otherwise, by BenchmarkCompress: for JSON text of 4 KiB, level 1 gives
-// up 9 % of size to level 5 for two thirds of its time, and a window of 1<<12 bytes gets two thirds of what one of 1<<15 saves
-// for a tenth of its cost, which is that of indexing the window anew for every message.
+// What to compress with unless there are reasons to do otherwise, by BenchmarkCompress. For JSON text of 4 KiB, level 5 saves 7 %
+// of level 1's size for half as much time again. A window must be read anew for each message: one of 1<<12 bytes saves 20 % of
+// size for 15 % more time, and one of 1<<15 hardly more than that for three and a half times the time.
 const (
 	DefaultLevel          = 1
 	DefaultSendWindowBits = 12

@@ -194,10 +194,10 @@ func compareReader(t *testing.T, src []byte, bits int, r *rand.Rand) {
 
 // A bomb read as a stream is stopped at the limit, and holds only what it may refer back to.
 func TestReaderBomb(t *testing.T) {
-	bomb := Compress(nil, make([]byte, 16<<20), 9, 15, nil)
+	bomb := Compress(nil, make([]byte, 8<<20), 9, 15, nil)
 	p := make([]byte, 4096)
 	read := func() (total int) {
-		in := NewReader(bytes.NewReader(bomb), 8<<20, 15, nil)
+		in := NewReader(bytes.NewReader(bomb), 4<<20, 15, nil)
 		defer in.Close()
 		for {
 			n, err := in.Read(p)
@@ -213,8 +213,8 @@ func TestReaderBomb(t *testing.T) {
 	read()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if got := read(); got != 8<<20 {
-		t.Errorf("%d bytes read with a limit of %d", got, 8<<20)
+	if got := read(); got != 4<<20 {
+		t.Errorf("%d bytes read with a limit of %d", got, 4<<20)
 	}
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > 200_000 {

@@ -15,7 +15,7 @@ type shortCompressor struct {
 
 const (
 	shortAlone    = 128     // a message below this is short
-	shortFollower = 256     // so is one below this if there is at least as much history
+	shortFollower = 384     // so is one below this if there is at least as much history
 	shortHistory  = 1 << 12 // the most history that is looked at
 	shortHashBits = 12
 	shortestMatch = 4
@@ -30,7 +30,7 @@ func isShort(size, history int) bool {
 // shortCompressors lends each short message 12 KB.
 var shortCompressors = sync.Pool{New: func() any { return new(shortCompressor) }}
 
-// compressShort appends to dst the compressed payload of a short message. It refers to at most reach bytes back.
+// compressShort appends to dst the compressed payload of a short message, below 1<<12 bytes. It refers to at most reach bytes back.
 func compressShort(dst, src []byte, window *Window, reach int) []byte {
 	c := shortCompressors.Get().(*shortCompressor)
 	defer shortCompressors.Put(c)
@@ -57,7 +57,15 @@ func (c *shortCompressor) encode(w *bitWriter, at, reach int) {
 	clear(c.seen[:])
 	text := c.text
 	hashed := max(0, len(text)-shortestMatch+1) // how far there are four bytes
-	for i := range min(at, hashed) {
+	i := 0
+	for ; i+4 <= at && i+8 <= len(text); i += 4 {
+		v := binary.LittleEndian.Uint64(text[i:])
+		c.seen[shortHash(uint32(v))] = uint16(i + 1)
+		c.seen[shortHash(uint32(v>>8))] = uint16(i + 2)
+		c.seen[shortHash(uint32(v>>16))] = uint16(i + 3)
+		c.seen[shortHash(uint32(v>>24))] = uint16(i + 4)
+	}
+	for ; i < min(at, hashed); i++ {
 		c.see(i)
 	}
 	for at < hashed {
@@ -89,8 +97,10 @@ func (c *shortCompressor) encode(w *bitWriter, at, reach int) {
 
 // see remembers where the four bytes at i are, and returns where they, or others of that hash, were before.
 func (c *shortCompressor) see(i int) (before int, ok bool) {
-	h := binary.LittleEndian.Uint32(c.text[i:]) * 2654435761 >> (32 - shortHashBits)
+	h := shortHash(binary.LittleEndian.Uint32(c.text[i:]))
 	before = int(c.seen[h]) - 1
 	c.seen[h] = uint16(i + 1)
 	return before, before >= 0
 }
+
+func shortHash(v uint32) uint32 { return v * 2654435761 >> (32 - shortHashBits) }

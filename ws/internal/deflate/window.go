@@ -9,7 +9,8 @@ type Window struct {
 	next int // once buf is full, where the oldest byte is and the next one goes
 }
 
-// NewWindow returns an empty window of at most 1<<bits bytes; bits goes from 8 to 15, and is brought into that range.
+// NewWindow returns an empty window of at most 1<<bits bytes; bits goes from 8 to 15, and is brought into that range. To receive
+// with, it must have the bits that were agreed; to send with, it may have less, like DefaultSendWindowBits.
 func NewWindow(bits int) *Window {
 	return &Window{bits: clampBits(bits)}
 }
