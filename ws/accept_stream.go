@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"baro.dev/ws/internal/handshake"
 )
@@ -57,42 +57,50 @@ type serverStream struct {
 	stop    func() bool
 
 	writing sync.Mutex // held while w is used
-	mu      sync.Mutex // guards closed
-	closed  bool
+	once    sync.Once  // of Close
+	closed  atomic.Bool
 }
 
 func (s *serverStream) Read(p []byte) (int, error) { return s.body.Read(p) }
 
-func (s *serverStream) Write(p []byte) (int, error) {
+func (s *serverStream) Write(p []byte) (n int, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	defer tooLate(&err)
+	if s.closed.Load() {
 		return 0, net.ErrClosed
 	}
-	n, err := s.w.Write(p)
-	if err == nil {
+	if n, err = s.w.Write(p); err == nil {
 		err = s.control.Flush()
 	}
 	return n, err
 }
 
-// Close ends the stream for this side; it does not return while w is in use.
+// Close ends the stream for this side. When it returns, w is not in use any more, whoever has called it first.
 func (s *serverStream) Close() error {
-	s.mu.Lock()
-	closed := s.closed
-	s.closed = true
-	s.mu.Unlock()
-	if closed {
-		return nil
+	s.once.Do(func() {
+		s.closed.Store(true)
+		s.stop()
+		if !s.writing.TryLock() {
+			s.interruptWrite()
+			s.writing.Lock()
+		}
+		s.writing.Unlock()
+		s.body.Close()
+	})
+	return nil
+}
+
+// interruptWrite makes a write return that waits because the peer has closed its window.
+func (s *serverStream) interruptWrite() (err error) {
+	defer tooLate(&err)
+	return s.control.SetWriteDeadline(past)
+}
+
+// tooLate is deferred where w is used: net/http panics if the handler has returned, and the program should not die of a
+// handler that left its connection alone.
+func tooLate(err *error) {
+	if recover() != nil {
+		*err = net.ErrClosed
 	}
-	s.stop()
-	if !s.writing.TryLock() {
-		s.control.SetWriteDeadline(time.Now()) // the peer has closed its window
-		s.writing.Lock()
-	}
-	s.writing.Unlock()
-	return s.body.Close()
 }

@@ -68,7 +68,7 @@ func parseClose(p []byte) (*CloseError, error) {
 
 // queueClose queues the one close frame of this side. mu is held.
 func (c *core) queueClose(code StatusCode, reason string) {
-	if c.sentClose || c.ended {
+	if c.sentClose || c.ended || c.writeErr != nil {
 		return
 	}
 	var payload [frame.MaxControlPayload]byte
@@ -219,7 +219,10 @@ func (c *core) end(err error) {
 		return
 	}
 	c.ended = true
-	if err == nil {
+	switch {
+	case c.writeErr != nil:
+		err = c.writeErr
+	case err == nil:
 		err = ErrClosed
 	}
 	c.setErr(err)
@@ -255,11 +258,11 @@ func (c *core) CloseNow() error {
 		ending = false // only the server's end of the stream is missing
 	}
 	c.mu.Unlock()
-	switch {
-	case !ending:
+	if !ending {
 		c.end(ErrClosed)
-	case c.onStream():
-		<-c.done
+	}
+	if c.onStream() {
+		<-c.done // if somebody else is ending it, too: afterwards the handler may return
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type core struct {
 	finish    finish // what to do when everything queued has been written
 	ended     bool   // the transport is closed
 	err       error  // why the connection ends; the first reason stays
+	writeErr  error  // why nothing can be written any more, though the connection may have more to be read
 	room      chan struct{}
 	pings     []*pingWaiter
 	lastPing  uint64
@@ -69,6 +70,7 @@ type input struct {
 	ready  bool            // msg is a whole message that nobody has read yet
 	typ    MessageType     // of msg
 	packed bool            // msg is compressed
+	lent   uint64          // the loan that buf and msg are out on; 0: none
 
 	second   int64 // when control frames were last counted
 	controls int   // and how many there were in that second

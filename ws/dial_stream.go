@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"baro.dev/ws/internal/dialer"
 	"baro.dev/ws/internal/handshake"
@@ -34,12 +35,30 @@ func (o *DialOptions) dialStream(ctx context.Context, target *dialer.Target, off
 	}
 	subprotocol, agreed, err := offer.CheckResponse(resp)
 	if err != nil {
-		keepBody(resp)
-		stream.Close()
+		keepRefusal(ctx, resp, stream)
 		return nil, resp, err
 	}
 	resp.Body = http.NoBody
 	return newConn(newStreamTransport(stream), o.settings(), nil, true, subprotocol, agreed, nil), resp, nil
+}
+
+// keepRefusal keeps the beginning of the body of resp, if it has one, as far as it comes until ctx is done, and closes
+// stream, which may be nil.
+func keepRefusal(ctx context.Context, resp *http.Response, stream io.Closer) {
+	body := resp.Body
+	end := sync.OnceFunc(func() {
+		body.Close()
+		if stream != nil {
+			stream.Close()
+		}
+	})
+	defer end()
+	if resp.StatusCode/100 == 2 {
+		resp.Body = http.NoBody // what follows is no body but frames
+		return
+	}
+	defer context.AfterFunc(ctx, end)()
+	keepBody(resp)
 }
 
 // maxBody is how much of the body of a refusal is kept.

@@ -77,7 +77,7 @@ func (c *core) writable() error {
 	case c.ended || c.sentClose || c.gotClose:
 		return ErrClosed
 	}
-	return nil
+	return c.writeErr
 }
 
 // admit waits for room for n bytes, or does what the policy says. mu is held, but not while it waits.
@@ -247,9 +247,8 @@ func (c *core) writeDirect(h frame.Header, payload []byte) {
 	}
 	c.mu.Lock()
 	if err != nil {
-		c.mu.Unlock()
 		scratch.free()
-		c.end(lost(err))
+		c.writeFailed(err)
 		return
 	}
 	scratch.append(tail)
@@ -334,13 +333,11 @@ func (c *core) writeOut() {
 	c.flushed()
 }
 
-// wrote accounts for n bytes of s. After an error it ends the connection, releases mu and returns false. mu is held.
+// wrote accounts for n bytes of s. After an error it releases mu and returns false. mu is held.
 func (c *core) wrote(s segment, n int, err error) bool {
 	if err != nil {
 		s.release()
-		c.flushing = false
-		c.mu.Unlock()
-		c.end(lost(err))
+		c.writeFailed(err)
 		return false
 	}
 	c.out.size -= n
@@ -352,6 +349,25 @@ func (c *core) wrote(s segment, n int, err error) bool {
 	}
 	c.signalRoom()
 	return true
+}
+
+// writeFailed gives up the write side for good. The peer may have sent the reason before it stopped taking anything, so
+// the connection goes on until the input is at its end, or the time for closing is over. mu is held, and released.
+func (c *core) writeFailed(err error) {
+	c.flushing = false
+	c.out.drop()
+	if c.writeErr == nil {
+		c.writeErr = lost(err)
+	}
+	closing := c.finish != finishNone || c.ended
+	if !closing {
+		c.limitClosing()
+		c.signalRoom()
+	}
+	c.mu.Unlock()
+	if closing {
+		c.end(nil)
+	}
 }
 
 // flushed gives up the write side. mu is held, and released.
