@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"sync"
 	"testing"
 
 	"baro.dev/ws"
@@ -188,13 +188,19 @@ func writeSoon(t testing.TB, c *ws.Conn, text string) {
 
 // text is n bytes that are easily told from others and compress neither well nor badly.
 func text(n int, seed byte) string {
-	var b strings.Builder
-	for x := uint32(seed) + 1; b.Len() < n; {
-		x = x*1664525 + 1013904223
-		b.WriteByte('a' + byte(x>>24)%23)
-	}
-	return b.String()
+	return texts()[int(seed)*997:][:n]
 }
+
+// texts is made once.
+var texts = sync.OnceValue(func() string {
+	b := make([]byte, 1<<20)
+	x := uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = 'a' + byte(x>>24)%23
+	}
+	return string(b)
+})
 
 // cancelled returns a context that is done.
 func cancelled() context.Context {

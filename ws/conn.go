@@ -21,7 +21,6 @@ type Conn struct {
 	core
 	role     chan struct{}  // holds a value while somebody is reading
 	reader   *messageReader // of the message in progress, if Reader gave it out; of who holds role
-	lent     uint64         // the loan that the input's buffers are out on, 0: none; of who holds role
 	lastLoan uint64
 	wanted   atomic.Int32 // those who wait for a background reader to leave
 	watcher  *time.Timer  // starts watch

@@ -192,6 +192,9 @@ func (c *core) keep(m Message) {
 
 // dropInput lets go of everything read. readMu is held.
 func (c *core) dropInput() {
+	if c.lent != 0 {
+		c.buf, c.msg, c.lent = nil, nil, 0 // left to whoever they are lent to
+	}
 	if c.buf != nil {
 		readBuffers.Put(c.buf)
 		c.buf = nil
