@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -124,8 +125,11 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		case <-c.done:
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if c.gotClose && c.sentClose {
+			switch {
+			case c.gotClose && c.sentClose:
 				return nil
+			case errors.Is(c.err, ErrClosed): // this close; what went wrong with it came after
+				return c.cut
 			}
 			return c.err
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"errors"
+	"os"
 	"time"
 	"unicode/utf8"
 
@@ -90,7 +91,7 @@ func (c *core) limitClosing() {
 	}
 }
 
-var errCloseTimeout = errors.New("ws: closing handshake timed out")
+var errCloseTimeout error = &sentinel{"ws: closing handshake timed out", os.ErrDeadlineExceeded}
 
 // startClose sends a close frame with code and reason: the first step of the closing handshake (RFC 6455 7.1.2).
 // Nothing can be sent after it. It returns the error that writing got, if a close had been sent or received before.
@@ -197,17 +198,20 @@ func (c *core) linger(f finish) {
 	}
 	c.tr.interrupt() // whoever is reading leaves, and finds that the connection has failed
 	c.readMu.Lock()
-	c.tr.resume()
 	c.dropInput()
+	c.readMu.Unlock() // from now on, nobody else gets as far as reading the transport
+	c.tr.resume()
 	var trash [1 << 10]byte
 	for n := 0; n < lingerBytes; {
 		p, _, err := c.tr.read(trash[:], false)
-		if err != nil {
-			break
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			c.tr.resume() // it was somebody who waits for a reader to leave
+		case err != nil:
+			n = lingerBytes
 		}
 		n += len(p)
 	}
-	c.readMu.Unlock()
 	c.end(nil)
 }
 
@@ -225,6 +229,7 @@ func (c *core) end(err error) {
 	case err == nil:
 		err = ErrClosed
 	}
+	c.cut = err
 	c.setErr(err)
 	for _, t := range []*time.Timer{c.closer, c.ticker} {
 		if t != nil {

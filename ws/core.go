@@ -44,6 +44,7 @@ type core struct {
 	finish    finish // what to do when everything queued has been written
 	ended     bool   // the transport is closed
 	err       error  // why the connection ends; the first reason stays
+	cut       error  // what ended the stream
 	writeErr  error  // why nothing can be written any more, though the connection may have more to be read
 	room      chan struct{}
 	pings     []*pingWaiter
