@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"compress/flate"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"unicode/utf8"
 )
@@ -331,3 +333,15 @@ func (d *peerDeflater) deflate(s string) string {
 
 // deflated compresses one message on its own.
 func deflated(s string) string { return newPeerDeflater().deflate(s) }
+
+// randomBytes are the same bytes in every run, which do not get shorter by compression.
+func randomBytes(n int) string {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{'b', 'a', 'r', 'o'}).Read(b)
+	return string(b)
+}
+
+// randomText is text in which no four characters come twice, or hardly any.
+func randomText(n int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(randomBytes(n)))[:n]
+}

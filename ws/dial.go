@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"baro.dev/ws/internal/dialer"
 	"baro.dev/ws/internal/handshake"
@@ -68,7 +69,7 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (*Conn, *http.R
 	ctx, cancel := context.WithTimeoutCause(ctx, opts.Limits.handshakeTimeout(), errHandshakeTimeout)
 	defer cancel()
 	c, resp, err := opts.dial(ctx, target)
-	if err != nil && ctx.Err() != nil {
+	if _, refused := errors.AsType[*HandshakeError](err); err != nil && !refused && ctx.Err() != nil {
 		// What failed is a consequence of it.
 		err = fmt.Errorf("ws: dial %s: %w", target.URL.Host, context.Cause(ctx))
 	}
@@ -159,6 +160,9 @@ func (o *DialOptions) dialOnce(ctx context.Context, config *dialer.Config, targe
 	return c, resp, nil
 }
 
+// bodyTimeout is how long the body of a refusal may take.
+const bodyTimeout = time.Second
+
 // shake sends the request over nc and makes a connection of it if the answer is right.
 func (o *DialOptions) shake(nc net.Conn, req *http.Request, offer *handshake.Offer) (*Conn, *http.Response, error) {
 	if err := req.Write(nc); err != nil {
@@ -174,6 +178,7 @@ func (o *DialOptions) shake(nc net.Conn, req *http.Request, offer *handshake.Off
 	}
 	subprotocol, agreed, err := offer.CheckResponse(resp)
 	if err != nil {
+		defer time.AfterFunc(bodyTimeout, func() { nc.SetReadDeadline(past) }).Stop()
 		keepBody(resp)
 		return nil, resp, err
 	}

@@ -20,6 +20,7 @@ func bareConn(t testing.TB, over string, client bool, o *ws.AcceptOptions) (*ws.
 	}
 	c := ws.NewConn(near, client, "", o)
 	p := rawPeer(far, client)
+	go p.collect()
 	t.Cleanup(func() {
 		p.Close()
 		c.CloseNow()
@@ -27,13 +28,13 @@ func bareConn(t testing.TB, over string, client bool, o *ws.AcceptOptions) (*ws.
 	return c, p
 }
 
-// rawPeer is the peer of a side that needs no opening handshake, in the given role.
+// rawPeer is the peer of a side in the given role. The test sees to the opening handshake, if there is one, and then has
+// it collect what comes.
 func rawPeer(far net.Conn, client bool) *peer {
 	far.SetDeadline(time.Now().Add(patience))
 	p := &peer{Conn: far, stand: &stand{subject: subject{client: client, bare: true}}, ended: make(chan error, 1)}
 	p.start(client, "")
 	p.r = bufio.NewReader(far)
-	go p.collect()
 	return p
 }
 
