@@ -19,9 +19,9 @@ import (
 	"baro.dev/ws"
 )
 
-// The suite sends messages of up to 16 MiB, and compressed ones with every combination of parameters.
+// The suite sends messages of up to 16 MiB, some in 65,536 fragments, and compressed ones with every combination of parameters.
 var (
-	limits      = ws.Limits{MaxMessageSize: 32 << 20}
+	limits      = ws.Limits{MaxMessageSize: 32 << 20, MaxFragments: -1}
 	queue       = ws.Queue{MaxBytes: 64 << 20}
 	compression = ws.Compression{Enabled: true, ContextTakeover: true, WindowBits: 15, PeerWindowBits: 15}
 )
