@@ -34,7 +34,7 @@ func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *Acce
 		return err
 	}
 	// When the handler has returned, w must not be touched any more.
-	s.stop = context.AfterFunc(r.Context(), func() { s.Close() })
+	s.stop = context.AfterFunc(r.Context(), s.end)
 	up.tr = newStreamTransport(s)
 	up.addrs = &addrs{remote: textAddr(r.RemoteAddr)}
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -57,7 +57,7 @@ type serverStream struct {
 	stop    func() bool
 
 	writing sync.Mutex // held while w is used
-	once    sync.Once  // of Close
+	once    sync.Once  // of end
 	closed  atomic.Bool
 }
 
@@ -76,11 +76,18 @@ func (s *serverStream) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close ends the stream for this side. When it returns, w is not in use any more, whoever has called it first.
+// Close ends the stream for this side. When it returns, w is not in use any more.
 func (s *serverStream) Close() error {
+	s.stop()
+	s.end()
+	return nil
+}
+
+// end is Close, and what follows the end of the request's context. It returns when it is done, whoever has called it
+// first.
+func (s *serverStream) end() {
 	s.once.Do(func() {
 		s.closed.Store(true)
-		s.stop()
 		if !s.writing.TryLock() {
 			s.interruptWrite()
 			s.writing.Lock()
@@ -88,7 +95,6 @@ func (s *serverStream) Close() error {
 		s.writing.Unlock()
 		s.body.Close()
 	})
-	return nil
 }
 
 // interruptWrite makes a write return that waits because the peer has closed its window.

@@ -93,6 +93,22 @@ func TestStreamAfterHandler(t *testing.T) {
 	})
 }
 
+// A client can be gone before its WebSocket has been accepted.
+func TestStreamOfGoneClient(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		w := &streamWriter{
+			write:            func([]byte) (int, error) { return 0, io.ErrClosedPipe },
+			setWriteDeadline: func(time.Time) error { return nil },
+		}
+		c := w.accept(t, extendedConnect(ctx, t))
+		if _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+			t.Error(err)
+		}
+	}
+}
+
 // When CloseNow returns, the handler may return too: nobody uses the ResponseWriter any more, not even another goroutine
 // that is closing the connection at the same time.
 func TestStreamCloseNowWaits(t *testing.T) {
