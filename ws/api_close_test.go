@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -224,6 +225,46 @@ func TestCloseCut(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What came before the end can be read after it, however long nobody has been reading.
+func TestUnreadBeforeTheEnd(t *testing.T) {
+	for name, end := range map[string]func(c *ws.Conn){
+		"close":     func(c *ws.Conn) { c.Close(context.Background(), ws.StatusNormalClosure, "") },
+		"close now": func(c *ws.Conn) { c.CloseNow() },
+	} {
+		for _, messages := range []int{1, 2, 5} {
+			for way, next := range nexts {
+				t.Run(fmt.Sprint(name, "/", messages, "/", way), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						client, server := openPipe(t, ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: time.Minute}})
+						go func() {
+							for i := range messages {
+								client.Write(context.Background(), ws.Text, []byte(text(1000, byte(i))))
+							}
+							for client.Buffered() > 0 {
+								time.Sleep(time.Millisecond)
+							}
+							end(client)
+						}()
+						time.Sleep(10 * time.Second)
+						for i := range messages {
+							time.Sleep(time.Second)
+							ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+							server.Ping(ctx)
+							cancel()
+							if got, err := next(t.Context(), server); err != nil || got != text(1000, byte(i)) {
+								t.Fatalf("message %d: %.20q, %v", i, got, err)
+							}
+						}
+						if got, err := next(t.Context(), server); err == nil {
+							t.Fatalf("%q", got)
+						}
+					})
+				})
+			}
+		}
+	}
 }
 
 // After the end has been seen, calls return at once, whatever the peer does.

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// pump reads on behalf of somebody who waits for a control frame: until stop is closed, or a message waits to be
-// read, or somebody else wants to read. It returns an error if the connection has ended or ctx is done.
+// pump reads on behalf of somebody who waits for a control frame: until stop is closed, or somebody else wants to
+// read, or a message or the end comes while one waits to be read, or more of a message than may be read ahead. It
+// returns an error if the connection has ended or ctx is done.
 func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 	for {
 		if c.reader != nil && len(c.reader.piece) == 0 {
@@ -18,7 +19,11 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 		if r := c.reader; r != nil && r.last && len(r.piece) == 0 && r.inflate == nil {
 			r.end(io.EOF) // before it is handed what belongs to the next message
 		}
-		if c.ready || (c.reader != nil && (c.reader.last || len(c.reader.piece) > 0)) || (c.msg != nil && len(c.msg.b) >= readAhead) {
+		if c.ready && c.reader == nil {
+			if more, err := c.pingsAndPongs(); err != nil || !more {
+				return err
+			}
+		} else if (c.reader != nil && (c.reader.last || len(c.reader.piece) > 0)) || (c.msg != nil && len(c.msg.b) >= readAhead) {
 			return nil
 		}
 		ev, err := c.next()
@@ -31,7 +36,10 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 				return nil
 			default:
 			}
-			if err := c.await(ctx, true); err == errInterrupted {
+			c.paused.Store(c.ready)
+			err := c.await(ctx, true)
+			c.paused.Store(false)
+			if err == errInterrupted || err == errUnread {
 				return nil
 			} else if err != nil {
 				return err
@@ -77,8 +85,8 @@ func (c *Conn) takeOver() {
 }
 
 // Ping sends a ping and waits for the pong; it returns how long that took. It may be called while others read, and
-// while nobody does: then a message that comes before the pong waits to be read, and one that is longer than 64 KiB
-// keeps the pong from being seen until it is read.
+// while nobody does: then a message that comes before the pong waits to be read, and a second one, or one that is
+// longer than 64 KiB, keeps the pong from being seen until it is read.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	w, err := c.ping()
 	if err != nil {

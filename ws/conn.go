@@ -16,7 +16,7 @@ import (
 //
 // All methods may be called concurrently; reads wait for each other. Somebody should be reading most of the time, for
 // messages that nobody reads make the peer wait. Pings are answered, pongs and the peer's close noticed even if
-// nobody reads, up to the first message that waits to be read.
+// nobody reads: pings and pongs as long as no more than one message waits to be read, the close if none does.
 type Conn struct {
 	core
 	role     chan struct{}  // holds a value while somebody is reading

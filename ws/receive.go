@@ -14,6 +14,9 @@ import (
 // errInterrupted is what fill returns after transport.interrupt.
 var errInterrupted = errors.New("ws: read interrupted")
 
+// errUnread is what fill returns at the end of the stream if there is a message to be read before.
+var errUnread = errors.New("ws: a message is waiting")
+
 // fill waits for input and reads it. readMu is held, and all input so far has been parsed.
 func (c *core) fill() error {
 	if c.buf != nil {
@@ -28,6 +31,9 @@ func (c *core) fill() error {
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return errInterrupted
+		}
+		if c.ready {
+			return errUnread
 		}
 		return c.streamEnded(err)
 	}
@@ -101,6 +107,26 @@ func (c *core) next() (frame.Event, error) {
 		}
 	}
 	return frame.Event{None: true}, nil
+}
+
+// pingsAndPongs handles the pings and pongs that come next, and reports whether nothing else has come.
+func (c *core) pingsAndPongs() (bool, error) {
+	for len(c.rest) > 0 {
+		if op := c.parser.Opcode(c.rest[0]); op != frame.Ping && op != frame.Pong {
+			return false, nil
+		}
+		ev, n, err := c.parser.Next(c.rest)
+		c.rest = c.rest[n:]
+		if err != nil {
+			return false, c.fail(violation(err))
+		}
+		if !ev.None {
+			if err := c.control(ev); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
 }
 
 // checkText fails the connection at the first byte of a text message that cannot belong to valid UTF-8 (RFC 6455 8.1).

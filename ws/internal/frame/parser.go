@@ -88,6 +88,18 @@ func (p *Parser) Remaining() int64 {
 // Within reports whether a frame or a message has begun and is not complete.
 func (p *Parser) Within() bool { return p.filled > 0 || p.inPayload || p.kind != 0 }
 
+// Opcode returns the opcode of the frame that the next byte is part of: what its header says, or Continuation within
+// the payload of any data frame.
+func (p *Parser) Opcode(next byte) Opcode {
+	switch {
+	case p.inPayload:
+		return p.control
+	case p.filled > 0:
+		next = p.head[0]
+	}
+	return Opcode(next & 0xF)
+}
+
 // Next consumes the first n bytes of b and returns the event they make, unmasking the payload in place. It is to be
 // called again with the rest; with an empty rest it has nothing to say. After an error the parser is not to be used
 // any more.
