@@ -11,6 +11,7 @@ import (
 type queue struct {
 	format *format
 	limit  int
+	cut    func()        // called in a goroutine of its own, once, when the queue overflows
 	ready  chan struct{} // has a token when there is something to take
 
 	mu    sync.Mutex
@@ -19,8 +20,8 @@ type queue struct {
 	full  bool // it overflowed: what is in it is not the whole any more
 }
 
-func newQueue(f *format, limit int) *queue {
-	return &queue{format: f, limit: limit, ready: make(chan struct{}, 1)}
+func newQueue(f *format, limit int, cut func()) *queue {
+	return &queue{format: f, limit: limit, cut: cut, ready: make(chan struct{}, 1)}
 }
 
 // Deliver is called by the channel.
@@ -37,6 +38,7 @@ func (q *queue) put(part []byte) {
 	// A message alone is never too much.
 	if q.bytes > 0 && q.bytes+len(part) > q.limit {
 		q.full, q.parts, q.bytes = true, nil, 0
+		go q.cut() // the one exception to publishing without goroutines: it ends a stream
 	} else {
 		q.parts = append(q.parts, part)
 		q.bytes += len(part)

@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"net/http"
+	"os"
+	"sync"
 	"time"
 
 	"baro.dev/channel"
@@ -52,6 +54,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 	defer s.clients.give()
 
 	out := newOutput(w, s.config.WriteTimeout)
+	defer out.end()
 	begin := f.open
 	if lost {
 		begin = f.lost
@@ -63,7 +66,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 	if !ok {
 		return nil
 	}
-	q := newQueue(f, s.config.QueueBytes)
+	q := newQueue(f, s.config.QueueBytes, func() {
+		s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
+		out.cut()
+	})
 	subscription, err := s.hub.Subscribe(name, channel.After(next), q)
 	if err != nil {
 		return nil
@@ -114,11 +120,10 @@ func (s *Server) follow(out *output, r *http.Request, q *queue, f *format) {
 		case <-r.Context().Done():
 			return
 		}
-		if !whole {
-			s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
-			panic(http.ErrAbortHandler)
+		if !whole || out.write(parts...) != nil {
+			panic(http.ErrAbortHandler) // it must not look as if it had come to its end
 		}
-		if out.write(parts...) != nil || stopping {
+		if stopping {
 			return
 		}
 		heartbeat.Reset(s.config.Heartbeat)
@@ -130,24 +135,31 @@ type output struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+
+	mu     sync.Mutex
+	closed bool // it was cut, or the handler is about to return
 }
 
 // pieceBytes is how much a client has to accept in one write timeout.
 const pieceBytes = 64 << 10
 
 func newOutput(w http.ResponseWriter, timeout time.Duration) *output {
-	return &output{w, http.NewResponseController(w), timeout}
+	return &output{w: w, control: http.NewResponseController(w), timeout: timeout}
 }
 
 // write writes parts, and has them leave.
 func (o *output) write(parts ...[]byte) error {
-	o.extend()
+	if err := o.extend(); err != nil {
+		return err
+	}
 	written := 0
 	for _, part := range parts {
 		for len(part) > 0 {
 			piece := part[:min(len(part), pieceBytes)]
 			if written += len(piece); written > pieceBytes {
-				o.extend()
+				if err := o.extend(); err != nil {
+					return err
+				}
 				written = len(piece)
 			}
 			if _, err := o.w.Write(piece); err != nil {
@@ -159,6 +171,30 @@ func (o *output) write(parts ...[]byte) error {
 	return o.control.Flush()
 }
 
-func (o *output) extend() {
+func (o *output) extend() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return os.ErrDeadlineExceeded
+	}
 	_ = o.control.SetWriteDeadline(time.Now().Add(o.timeout))
+	return nil
+}
+
+// cut has a write that is under way fail, and every later one. Other than write it may be called from any goroutine.
+func (o *output) cut() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return
+	}
+	o.closed = true
+	_ = o.control.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// end comes before the handler returns: the answer must not be touched any more then.
+func (o *output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
 }

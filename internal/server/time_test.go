@@ -170,7 +170,8 @@ func TestClientsAreToldToSpread(t *testing.T) {
 func TestQueue(t *testing.T) {
 	h := channel.NewHub(nil)
 	f := &format{message: func(m *channel.Message) []byte { return m.Data }}
-	q := newQueue(f, 10)
+	cut := make(chan struct{})
+	q := newQueue(f, 10, func() { close(cut) })
 	if _, err := h.Subscribe("a", channel.Now(), q); err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +201,7 @@ func TestQueue(t *testing.T) {
 	default:
 		t.Error("nobody is told")
 	}
+	<-cut // once: a second time would panic
 }
 
 func TestPollOfClientThatWent(t *testing.T) {
@@ -226,7 +228,7 @@ func BenchmarkDeliver(b *testing.B) {
 	h := channel.NewHub(nil)
 	queues := make([]*queue, 1000)
 	for i := range queues {
-		queues[i] = newQueue(&sse, 1<<20)
+		queues[i] = newQueue(&sse, 1<<20, func() {})
 		if _, err := h.Subscribe("a", channel.Now(), queues[i]); err != nil {
 			b.Fatal(err)
 		}

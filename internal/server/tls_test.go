@@ -61,7 +61,7 @@ func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 // Over HTTP/2 one connection carries many streams; one that is not read must not hold up the others.
 func TestHTTP2(t *testing.T) {
 	cert, key, pool := certificate(t)
-	s := start(t, Config{TLSCert: cert, TLSKey: key, QueueBytes: 300_000, WriteTimeout: time.Second, Channels: channel.Options{HistoryBytes: 64 << 20}})
+	s := start(t, Config{TLSCert: cert, TLSKey: key, QueueBytes: 300_000, ReconnectWindow: time.Hour, Channels: channel.Options{HistoryBytes: 64 << 20}})
 	if url := s.URLs()[0]; !strings.HasPrefix(url, "https://") {
 		t.Errorf("the URL is %s", url)
 	}
