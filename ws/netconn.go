@@ -40,6 +40,9 @@ func (n *netConn) Read(p []byte) (int, error) {
 	n.readMu.Lock()
 	defer n.readMu.Unlock()
 	ctx := n.readDeadline.context()
+	if ctx.Err() != nil { // a deadline that has passed holds for what has come already, too
+		return 0, context.Cause(ctx)
+	}
 	for {
 		if n.reader == nil {
 			t, r, err := n.c.Reader(ctx)
@@ -67,13 +70,17 @@ func (n *netConn) Read(p []byte) (int, error) {
 }
 
 func (n *netConn) Write(p []byte) (int, error) {
-	if err := n.c.Write(n.writeDeadline.context(), n.typ, p); err != nil {
-		return 0, netError(err)
+	ctx := n.writeDeadline.context()
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	if err := n.c.Write(ctx, n.typ, p); err != nil {
+		return 0, err
 	}
 	return len(p), nil
 }
 
-// netError is err as package net would say it.
+// netError is the err of a read as package net would say it.
 func netError(err error) error {
 	ce, ok := errors.AsType[*CloseError](err)
 	if ok && ce.Remote && (ce.Code == StatusNormalClosure || ce.Code == StatusGoingAway) {
