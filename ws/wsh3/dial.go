@@ -81,8 +81,8 @@ func dialUDP(ctx context.Context, addr string, tlsConfig *tls.Config, config *qu
 	}
 	transport := &quic.Transport{Conn: socket}
 	end := func() {
-		transport.Close()
-		socket.Close()
+		_ = transport.Close()
+		_ = socket.Close()
 	}
 	var errs []error
 	for _, target := range targets {

@@ -151,6 +151,6 @@ func (s *Streams) discard(c *conn) {
 func (c *conn) close() {
 	c.cancel()
 	if c.quic != nil {
-		c.quic.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		_ = c.quic.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 	}
 }

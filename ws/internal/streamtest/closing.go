@@ -73,7 +73,7 @@ func testServerCloses(t *testing.T, start Start) {
 				ends <- c.Err()
 			}),
 			"Server": &ws.Server{
-				OnOpen:  func(c *ws.Socket, _ *http.Request) { c.Close(tt.code, tt.reason) },
+				OnOpen:  func(c *ws.Socket, _ *http.Request) { _ = c.Close(tt.code, tt.reason) },
 				OnClose: func(_ *ws.Socket, err error) { ends <- err },
 			},
 		}
@@ -186,7 +186,10 @@ func testClientFails(t *testing.T, start Start) {
 				if err := readToEnd(t.Context(), c); !errors.Is(err, ws.ErrMessageTooBig) {
 					t.Errorf("the client: %v", err)
 				}
-				closed(t, Within(t, "the server", ends), ws.StatusMessageTooBig, c.Err().(*ws.CloseError).Reason, true)
+				ce, ok := errors.AsType[*ws.CloseError](Within(t, "the server", ends))
+				if !ok || ce.Code != ws.StatusMessageTooBig || !ce.Remote {
+					t.Errorf("the server: %v", ce)
+				}
 				Within(t, "the end", c.Done())
 			}
 		})

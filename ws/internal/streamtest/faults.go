@@ -118,7 +118,7 @@ func testSlowReader(t *testing.T, start Start) {
 				if !errors.Is(err, ws.ErrQueueFull) {
 					t.Error(err)
 				}
-				c.Close(ws.StatusNormalClosure, "")
+				_ = c.Close(ws.StatusNormalClosure, "")
 			},
 			OnClose: func(*ws.Socket, error) { result <- nil },
 		},
@@ -127,7 +127,9 @@ func testSlowReader(t *testing.T, start Start) {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, handler)
 			c := p.Dial(t, nil)
-			Within(t, "the server", result)
+			if err := Within(t, "the server", result); err != nil {
+				t.Error(err)
+			}
 			c.CloseNow()
 		})
 	}
@@ -137,8 +139,7 @@ func testSlowReader(t *testing.T, start Start) {
 func testSlowWriter(t *testing.T, start Start) {
 	release := make(chan struct{})
 	p := start(t, Accepting(nil, func(c *ws.Conn) {
-		c.Write(context.Background(), ws.Text, []byte("hello")) // so that nobody looks behind the first message
-		<-release
+		<-release // meanwhile, no more than the first messages are read
 	}))
 	defer close(release)
 	change := func(o *ws.DialOptions) {
@@ -147,7 +148,7 @@ func testSlowWriter(t *testing.T, start Start) {
 	}
 	for name, end := range map[string]func(c *ws.Conn){
 		"CloseNow": func(c *ws.Conn) { c.CloseNow() },
-		"Close":    func(c *ws.Conn) { c.Close(context.Background(), ws.StatusNormalClosure, "") },
+		"Close":    func(c *ws.Conn) { _ = c.Close(context.Background(), ws.StatusNormalClosure, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := p.Dial(t, change)

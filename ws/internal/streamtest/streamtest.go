@@ -125,12 +125,12 @@ func Echoes(o ws.AcceptOptions) map[string]http.Handler {
 		}),
 		"Server": &ws.Server{
 			Options:   o,
-			OnMessage: func(c *ws.Socket, m ws.Message) { c.Send(m.Type, m.Data) },
+			OnMessage: func(c *ws.Socket, m ws.Message) { _ = c.Send(m.Type, m.Data) },
 		},
 		"Inline": &ws.Server{
 			Options:   o,
 			Inline:    true,
-			OnMessage: func(c *ws.Socket, m ws.Message) { c.Send(m.Type, m.Data) },
+			OnMessage: func(c *ws.Socket, m ws.Message) { _ = c.Send(m.Type, m.Data) },
 		},
 	}
 }
