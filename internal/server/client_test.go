@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"baro.dev/channel"
+	"baro.dev/ws"
+	"baro.dev/ws/wsjson"
 )
 
 // event is a server-sent event, as a browser would dispatch it.
@@ -96,8 +98,9 @@ func (e *events) next() (event, error) {
 type reader func(ctx context.Context, c *http.Client, url, after string, accept func(channel.Message) bool) error
 
 var readers = map[string]reader{
-	"SSE":    readSSE,
-	"NDJSON": readNDJSON,
+	"WebSocket": readWebSocket,
+	"SSE":       readSSE,
+	"NDJSON":    readNDJSON,
 	"long polling": func(ctx context.Context, c *http.Client, url, after string, accept func(channel.Message) bool) error {
 		return readPolls(ctx, c, url, "wait=10s", after, accept)
 	},
@@ -216,4 +219,30 @@ func readPolls(ctx context.Context, c *http.Client, url, query, after string, ac
 		}
 		after = answer.Next
 	}
+}
+
+func readWebSocket(ctx context.Context, c *http.Client, url, after string, accept func(channel.Message) bool) error {
+	if after == "" {
+		after = "oldest"
+	}
+	conn, _, err := ws.Dial(ctx, url+"?after="+after, &ws.DialOptions{
+		Subprotocols: []string{subprotocolJSON},
+		Limits:       ws.Limits{MaxMessageSize: 4 << 20},
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.CloseNow()
+	for m, err := range wsjson.Messages[channel.Message](ctx, conn) {
+		if err != nil {
+			return err
+		}
+		if m.Event == "baro.reset" {
+			return fmt.Errorf("reset to %v", m.Position())
+		}
+		if !accept(m) {
+			return nil
+		}
+	}
+	return io.EOF
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"baro.dev/channel"
@@ -49,9 +48,6 @@ type Config struct {
 	IdleTimeout time.Duration
 	// ReconnectWindow is over what time the clients of a server that stops are told to spread their return. 5 s.
 	ReconnectWindow time.Duration
-
-	// WebSocket serves the requests for a WebSocket on a channel. Nil: they are refused with 501.
-	WebSocket func(w http.ResponseWriter, r *http.Request, c *WebSocketChannel)
 
 	// Log is where the server reports. [slog.Default].
 	Log *slog.Logger

@@ -51,6 +51,20 @@
 //
 // A line is the envelope of a message. An empty line comes every 25 seconds when nothing else does; readers skip it.
 //
+// # WebSocket
+//
+// A frame is a message, text or binary, with nothing around it: what the client sends is published, and comes back to it
+// like to everybody else. With the subprotocol baro.v1.json a message is an envelope in a text frame, and the client
+// publishes one with data or base64, and event and id as wanted; a mistake is answered with an error as below, in a frame.
+//
+// Where what was missed cannot be had, the connection is closed with code 4410. With envelopes it goes on instead, after a
+// first frame that says where:
+//
+//	{"event":"baro.reset","epoch":"4QJK…","offset":17,"next":"4QJK…:17"}
+//
+// A client that is too slow is closed with 1008, a message too large with 1009; 1001 says that the server stops, 1013
+// that it has as many channels as it may.
+//
 // # Errors
 //
 // Errors are JSON, with a code for programs and a message for people:

@@ -29,6 +29,13 @@ func start(t *testing.T, config Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serving(t, s)
+	return s
+}
+
+// serving has s serve until the test ends.
+func serving(t *testing.T, s *Server) {
+	t.Helper()
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +47,6 @@ func start(t *testing.T, config Config) *Server {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return s
 }
 
 func (s *Server) url(path string) string {
@@ -458,12 +464,14 @@ func TestPortInUse(t *testing.T) {
 
 func TestPanicsAreContained(t *testing.T) {
 	var log lockedBuffer
-	s := start(t, Config{
-		Log:       slog.New(slog.NewTextHandler(&log, nil)),
-		WebSocket: func(http.ResponseWriter, *http.Request, *WebSocketChannel) { panic("mistake") },
-	})
+	s, err := New(Config{Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.origins = nil // a mistake
+	serving(t, s)
 	c := dial(t, s)
-	fmt.Fprint(c, "GET /c/a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	fmt.Fprint(c, "GET /c/a HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n")
 	if answer, err := io.ReadAll(c); len(answer) > 0 || err != nil {
 		t.Errorf("answered with %q, %v", answer, err)
 	}
@@ -478,7 +486,7 @@ func TestPanicsAreContained(t *testing.T) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "mistake") || !strings.Contains(log.String(), "server_test.go") {
+	if !strings.Contains(log.String(), "nil pointer") || !strings.Contains(log.String(), "origin.go") {
 		t.Errorf("the log has %q", log.String())
 	}
 }

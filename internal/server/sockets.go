@@ -118,9 +118,9 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 		err = k.join(c, j.client, next)
 	}
 	if errors.Is(err, channel.ErrNotRecoverable) {
-		c.Close(statusNotRecoverable, "what was missed cannot be had any more")
+		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
 	} else if err != nil {
-		c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
 	}
 }
 
@@ -183,7 +183,7 @@ func (k *sockets) publish(c *ws.Socket, m ws.Message) {
 		Binary: m.Type == ws.Binary,
 	})
 	if err != nil {
-		c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
 	}
 }
 

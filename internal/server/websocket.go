@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,27 +9,6 @@ import (
 
 	"baro.dev/channel"
 )
-
-// A WebSocketChannel is what a request for a WebSocket is about, as [Config.WebSocket] gets it. Whether the page that
-// asks may, whether the name is valid and whether there is room has been seen to.
-type WebSocketChannel struct {
-	// Name is the channel's, Hub where it is.
-	Name string
-	Hub  *channel.Hub
-	// From is where the client begins: after a position where the query has one, else now.
-	From channel.From
-	// MaxMessageBytes bounds a message of the client, QueueBytes what may wait for a client that reads slowly;
-	// WriteTimeout is how long it may take to accept some of it, Heartbeat when a silent connection is to be pinged.
-	MaxMessageBytes int
-	QueueBytes      int
-	WriteTimeout    time.Duration
-	Heartbeat       time.Duration
-	// Stopping is done when the server stops: the connection is to be closed with 1001 then.
-	Stopping context.Context
-	// Done is called when the connection is over, or the request was refused: the server waits for it when it stops.
-	// It may be called more than once.
-	Done func()
-}
 
 // asksForWebSocket says whether a request is the beginning of a WebSocket, well-formed or not: over HTTP/1.1 (RFC 6455
 // section 4.1) or as an extended CONNECT (RFC 8441 section 4).
@@ -83,21 +61,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 			done()
 		}
 	}()
-	if s.config.WebSocket == nil {
-		s.sockets.serve(w, r, name, from, done)
-		completed = true
-		return
-	}
-	s.config.WebSocket(w, r, &WebSocketChannel{
-		Name:            name,
-		Hub:             s.hub,
-		From:            from,
-		MaxMessageBytes: s.config.Channels.MaxMessageBytes,
-		QueueBytes:      s.config.QueueBytes,
-		WriteTimeout:    s.config.WriteTimeout,
-		Heartbeat:       s.config.Heartbeat,
-		Stopping:        s.draining,
-		Done:            done,
-	})
+	s.sockets.serve(w, r, name, from, done)
 	completed = true
 }

@@ -2,70 +2,19 @@ package server
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"baro.dev/channel"
 )
 
 const upgrade = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-func TestWebSocketSeam(t *testing.T) {
-	requests := make(chan *WebSocketChannel, 1)
-	s := start(t, Config{
-		AllowOrigins: []string{"https://good.com"},
-		WebSocket: func(w http.ResponseWriter, r *http.Request, c *WebSocketChannel) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
-			go func() { // it goes on when the handler has returned
-				<-c.Stopping.Done()
-				c.Done()
-				c.Done()
-				conn.Close()
-			}()
-			requests <- c
-		},
-	})
-	at := publishText(t, s, "rooms/1", "1", "2").Position()
-	c := dial(t, s)
-	fmt.Fprintf(c, "GET /c/rooms/1?after=1&epoch=%s HTTP/1.1\r\nHost: x\r\n%s\r\n", at.Epoch, upgrade)
-	got := <-requests
-	if got.Name != "rooms/1" || got.Hub != s.Hub() || got.MaxMessageBytes != 256<<10 || got.QueueBytes != 1<<20 || got.WriteTimeout <= 0 || got.Heartbeat <= 0 {
-		t.Errorf("the handler got %+v", got)
-	}
-	if batch, err := s.Hub().Read(got.Name, got.From, 0); err != nil || len(batch.Messages) != 1 {
-		t.Errorf("it begins with %d messages, %v; want 1", len(batch.Messages), err)
-	}
-	if s.used() != 1 {
-		t.Errorf("%d slots are used while it is open", s.used())
-	}
-	eventually(t, "its connection is counted by the slot alone", func() bool { return s.connections.open.Load() == 0 })
-
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if s.used() != 0 {
-		t.Error("Shutdown did not wait for it")
-	}
-}
-
 func TestWebSocketRefused(t *testing.T) {
-	s := start(t, Config{
-		WebSocket: func(http.ResponseWriter, *http.Request, *WebSocketChannel) {
-			t.Error("what was to be refused came through")
-		},
-	})
+	s := start(t, Config{})
 	s.limitClients(0)
 	tests := []struct {
 		path, header string
