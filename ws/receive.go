@@ -162,7 +162,7 @@ func (c *core) collect(ev frame.Event) (Message, bool, error) {
 
 // inflate inflates the message in msg.
 func (c *core) inflate() (Message, bool, error) {
-	out := newBuffer(min(4*len(c.msg.b), readSize))
+	out := newBuffer(readSize) // enough for most, however well they were compressed
 	var err error
 	out.b, err = deflate.Decompress(out.b, c.msg.b, c.maxMessage(), c.deflate.readBits, c.deflate.read)
 	c.msg.free()

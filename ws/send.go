@@ -50,7 +50,7 @@ func (c *core) sendMessage(w waiting, t MessageType, data []byte) error {
 	if err := c.reserve(w, size); err != nil {
 		return err
 	}
-	packed := newBuffer(len(data)/2 + 64)
+	packed := newBuffer(max(len(data)/2, min(len(data), readSize)) + 64)
 	defer packed.free()
 	if d.sent == nil {
 		packed.b = deflate.Compress(packed.b, data, d.level, d.sendBits, nil)
