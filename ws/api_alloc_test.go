@@ -2,7 +2,6 @@ package ws_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"iter"
 	"strings"
@@ -83,7 +82,7 @@ func TestNoAllocationsCompressed(t *testing.T) {
 func TestFewAllocationsTLS(t *testing.T) {
 	for way, handler := range echoes(ws.AcceptOptions{}) {
 		url, roots := serveTLS(t, handler)
-		c, _, err := ws.Dial(t.Context(), url, &ws.DialOptions{TLS: &tls.Config{RootCAs: roots}})
+		c, _, err := ws.Dial(t.Context(), url, overTLS(roots))
 		if err != nil {
 			t.Fatal(err)
 		}

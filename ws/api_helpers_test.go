@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -101,7 +102,7 @@ func openHTTP(t testing.TB, o ws.AcceptOptions, how string) (client, server *ws.
 		url = serve(t, handler)
 	case "wss":
 		u, roots := serveTLS(t, handler)
-		url, d = u, &ws.DialOptions{TLS: &tls.Config{RootCAs: roots}}
+		url, d = u, overTLS(roots)
 	case "h2":
 		u, roots := serveTLS(t, handler)
 		url, d = u, overHTTP2(t, roots)
@@ -114,6 +115,11 @@ func openHTTP(t testing.TB, o ws.AcceptOptions, how string) (client, server *ws.
 	server = <-accepted
 	cleanClose(t, client, server)
 	return client, server
+}
+
+// overTLS returns options to dial a server with its own roots.
+func overTLS(roots *x509.CertPool) *ws.DialOptions {
+	return &ws.DialOptions{TLS: &tls.Config{RootCAs: roots}}
 }
 
 // openRaw is a connection of the server whose peer is bytes alone.
