@@ -89,7 +89,7 @@ func (s *serverStream) end() {
 	s.once.Do(func() {
 		s.closed.Store(true)
 		if !s.writing.TryLock() {
-			s.interruptWrite()
+			_ = s.interruptWrite()
 			s.writing.Lock()
 		}
 		s.writing.Unlock()

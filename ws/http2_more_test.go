@@ -10,10 +10,11 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
 	"baro.dev/ws/wsh2"
-	"golang.org/x/net/http2"
 )
 
 // streamsOver returns a way of starting an HTTPS server and reaching it over HTTP/1.1 or HTTP/2.
@@ -49,12 +50,11 @@ func streamsOver(major int) streamtest.Start {
 				}
 			},
 		}
+		p.Options.TLS = &tls.Config{RootCAs: roots}
 		if major == 2 {
-			transport := &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+			transport := &http2.Transport{TLSClientConfig: p.Options.TLS}
 			t.Cleanup(transport.CloseIdleConnections)
 			p.Options.Streams = &wsh2.Streams{Transport: transport}
-		} else {
-			p.Options.TLS = &tls.Config{RootCAs: roots}
 		}
 		return p
 	}

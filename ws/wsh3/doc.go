@@ -10,6 +10,6 @@
 //
 //   - MaxIncomingStreams is how many WebSockets a client can open on one connection, 100 by default.
 //   - InitialConnectionReceiveWindow is how much a client may send that no handler has read yet, on all streams of its
-//     connection together: 512 KiB by default, as much as on one stream. A handler that does not read then stops the
-//     client's other WebSockets too.
+//     connection together: 512 KiB by default, no more than InitialStreamReceiveWindow. Handlers that do not read then
+//     stop the client's other WebSockets too; a multiple of it is better, and MaxConnectionReceiveWindow as large.
 package wsh3

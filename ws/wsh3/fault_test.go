@@ -12,6 +12,7 @@ import (
 
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
+	"baro.dev/ws/wsh3"
 )
 
 // A peer that vanishes without a word is noticed: by QUIC, or by the WebSocket's own pings, whichever comes first.
@@ -106,6 +107,29 @@ func TestStalledReaders(t *testing.T) {
 		streamtest.Within(t, "the stream to fill", full)
 	}
 	echo(t, open(t, s.url+"/echo", streams), "hello")
+	if n := len(s.accepted()); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// Nor do handlers who stop, on a server that is configured as the package comment says.
+func TestStalledHandlers(t *testing.T) {
+	streamtest.NoLeaks(t)
+	mux := http.NewServeMux()
+	mux.Handle("/echo", streamtest.Echoes(ws.AcceptOptions{})["Accept"])
+	mux.Handle("/stall", streamtest.Accepting(nil, func(c *ws.Conn) { <-c.Done() }))
+	s := serve(t, mux, &quic.Config{InitialConnectionReceiveWindow: 16 << 20, MaxConnectionReceiveWindow: 16 << 20})
+	o := &ws.DialOptions{Streams: s.streams(t), Queue: ws.Queue{Full: ws.Drop}}
+	for range 8 {
+		c, _, err := ws.Dial(t.Context(), s.url+"/stall", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		for c.Send(ws.Binary, make([]byte, 32<<10)) == nil {
+		}
+	}
+	echo(t, open(t, s.url+"/echo", o.Streams.(*wsh3.Streams)), "hello")
 	if n := len(s.accepted()); n != 1 {
 		t.Errorf("%d connections", n)
 	}
