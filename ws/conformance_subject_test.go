@@ -193,7 +193,7 @@ type reader struct {
 }
 
 func (r *reader) start(client bool, extensions string) {
-	r.sights = make(chan sight, 1<<12)
+	r.sights = make(chan sight, 256)
 	r.masked = client
 	r.keys = make(map[[4]byte]int)
 	r.inflater = newPeerInflater(extensions, client)
@@ -382,23 +382,27 @@ func isEnd(err error) bool {
 	return err == io.EOF || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
+// loopback is where the two ends of a TCP connection find each other. To listen anew for each takes longer than a test.
+var loopback = sync.OnceValues(func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+
+var pairing sync.Mutex
+
 // connPair returns the two ends of a stream.
 func connPair(t testing.TB, over string) (near, far net.Conn) {
 	t.Helper()
 	if over == "pipe" {
 		return net.Pipe()
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	pairing.Lock()
+	defer pairing.Unlock()
+	l, err := loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	far, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
+	if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	near, err = l.Accept()
-	if err != nil {
+	if near, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	return near, far

@@ -68,7 +68,7 @@ func TestConformance(t *testing.T) {
 	run := func(over string, deliveries ...delivery) {
 		for _, s := range subjects {
 			for _, d := range deliveries {
-				if d == cut && !s.bare || over == "tls" && s.bare {
+				if d == cut && !s.bare || over == "tls" && (s.bare || s.api == "Reader" || s.api == "Inline") {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", s.name, over, d), func(t *testing.T) {
@@ -95,7 +95,7 @@ func conform(t *testing.T, all []row, s subject, over string, d delivery) {
 		if r.only != "" && r.only != s.side() || s.bare && r.deflate != "" {
 			continue
 		}
-		if over == "tls" && i%8 != 0 {
+		if over == "tls" && i%10 != 0 {
 			continue // a handshake of TLS costs more than all the rest
 		}
 		k := kind{r.deflate, r.limits}
@@ -105,9 +105,13 @@ func conform(t *testing.T, all []row, s subject, over string, d delivery) {
 				extensions:    r.deflate,
 			})
 		}
+		n := len(wireBytes(!s.client, r.in...))
+		if n > 20_000 && (over != "tcp" || d != whole) || n > 500 && d == cut {
+			continue // what matters of a long frame is its beginning, and there are shorter ones
+		}
 		cuts := []int{0}
 		if d == cut {
-			for i := 1; i < min(len(wireBytes(!s.client, r.in...)), 40); i++ {
+			for i := 1; i < min(n, 40); i++ {
 				cuts = append(cuts, i)
 			}
 		}
