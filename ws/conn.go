@@ -26,9 +26,9 @@ type Conn struct {
 	watcher  *time.Timer  // starts watch
 	watchSet atomic.Bool
 
-	gate     sync.Mutex // guards what makes a waiting read return
-	pastSet  bool       // a read has been told to return
-	readCtx  context.Context
+	gate     sync.Mutex      // guards what makes a waiting read return
+	pastSet  bool            // a read has been told to return
+	readDone <-chan struct{} // of the context that leaveCtx is for; contexts themselves may not be comparable
 	leaveCtx func() bool
 }
 
@@ -101,21 +101,22 @@ func (c *Conn) enter(ctx context.Context, background bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if ctx == c.readCtx {
+	done := ctx.Done()
+	if done == c.readDone {
 		return nil // the usual case: one context for all messages of a connection
 	}
 	if c.leaveCtx != nil {
 		c.leaveCtx()
 		c.leaveCtx = nil
 	}
-	c.readCtx = ctx
-	if ctx.Done() == nil {
+	c.readDone = done
+	if done == nil {
 		return nil
 	}
 	c.leaveCtx = context.AfterFunc(ctx, func() {
 		c.gate.Lock()
 		defer c.gate.Unlock()
-		if c.readCtx == ctx {
+		if c.readDone == done {
 			c.pastSet = true
 			c.tr.interrupt()
 		}

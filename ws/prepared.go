@@ -100,7 +100,7 @@ func (c *core) sendPrepared(w waiting, p *PreparedMessage) error {
 // sendShared sends an encoded frame that nobody changes.
 func (c *core) sendShared(w waiting, reserved int, encoded []byte) error {
 	c.mu.Lock()
-	c.reserved -= reserved
+	c.giveBack(reserved)
 	var err error
 	if reserved == 0 {
 		err = c.admit(w, len(encoded))

@@ -164,14 +164,22 @@ func (c *core) reserve(w waiting, n int) error {
 func (c *core) unreserve(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reserved -= n
+	c.giveBack(n)
+}
+
+// giveBack ends a reservation, and wakes those who wait for its room: it may take less than was reserved. mu is held.
+func (c *core) giveBack(n int) {
+	if n > 0 {
+		c.reserved -= n
+		c.signalRoom()
+	}
 }
 
 // sendFrame sends a data frame, whose room may have been reserved. It does not keep payload.
 func (c *core) sendFrame(w waiting, reserved int, h frame.Header, payload []byte) error {
 	h.Length = len(payload)
 	c.mu.Lock()
-	c.reserved -= reserved
+	c.giveBack(reserved)
 	var err error
 	if reserved == 0 {
 		err = c.admit(w, len(payload)+frame.MaxHeaderSize)

@@ -229,7 +229,7 @@ func (w *messageWriter) send(wait waiting, last bool) error {
 // sendFragment queues a fragment in front of the messages that wait for it.
 func (c *core) sendFragment(reserved int, h frame.Header, payload []byte) error {
 	c.mu.Lock()
-	c.reserved -= reserved
+	c.giveBack(reserved)
 	if err := c.writable(); err != nil {
 		c.mu.Unlock()
 		return err
