@@ -96,8 +96,7 @@ func ExampleAcceptOptions_origins() {
 			header.Set("Origin", origin) // as a browser would
 		}
 		c, _, err := ws.Dial(context.Background(), server.URL, &ws.DialOptions{Header: header})
-		var refused *ws.HandshakeError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*ws.HandshakeError](err); ok {
 			fmt.Printf("%q: %d\n", origin, refused.Status)
 			continue
 		}
