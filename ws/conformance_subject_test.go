@@ -157,13 +157,14 @@ func (st *stand) run(c *ws.Conn) error {
 		}
 		return c.Err()
 	}
+	var buf [1 << 10]byte
 	for {
 		typ, r, err := c.Reader(ctx)
 		if err != nil {
 			return err
 		}
 		if w, err := c.Writer(ctx, typ); err == nil {
-			io.Copy(w, r)
+			io.CopyBuffer(w, r, buf[:])
 			w.Close()
 		}
 	}
