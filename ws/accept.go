@@ -28,7 +28,9 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if err != nil {
 		return nil, err
 	}
-	return newConn(up.tr, set, up.addrs, false, up.subprotocol, up.deflate, up.early), nil
+	c := newConn(up.tr, set, up.addrs, false, up.subprotocol, up.deflate, up.early)
+	up.follow(r, &c.core)
+	return c, nil
 }
 
 // upgraded is a connection just after the handshake.

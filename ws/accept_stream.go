@@ -43,6 +43,13 @@ func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *Acce
 	return nil
 }
 
+// follow ends c with the stream of r, whether or not somebody reads or writes.
+func (up *upgraded) follow(r *http.Request, c *core) {
+	if up.extended {
+		context.AfterFunc(r.Context(), c.streamGone)
+	}
+}
+
 // textAddr is an address that is only known as text.
 type textAddr string
 

@@ -86,7 +86,13 @@ func (c *core) queueClose(code StatusCode, reason string) {
 func (c *core) limitClosing() {
 	if c.closer == nil && c.set.closeTimeout > 0 {
 		c.closer = time.AfterFunc(c.set.closeTimeout, func() {
-			c.end(&CloseError{Code: StatusAbnormalClosure, Err: errCloseTimeout})
+			c.mu.Lock()
+			err := c.writeErr
+			c.mu.Unlock()
+			if err == nil {
+				err = &CloseError{Code: StatusAbnormalClosure, Err: errCloseTimeout}
+			}
+			c.end(err)
 		})
 	}
 }
@@ -224,7 +230,7 @@ func (c *core) end(err error) {
 	}
 	c.ended = true
 	switch {
-	case c.writeErr != nil:
+	case err == nil && c.writeErr != nil:
 		err = c.writeErr
 	case err == nil:
 		err = ErrClosed

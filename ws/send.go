@@ -378,6 +378,20 @@ func (c *core) writeFailed(err error) {
 	}
 }
 
+// streamGone is called when the stream below is known to have ended, which is what a write would find.
+func (c *core) streamGone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	if c.writeErr == nil {
+		c.writeErr = lost(nil)
+	}
+	c.limitClosing()
+	c.signalRoom()
+}
+
 // flushed gives up the write side. mu is held, and released.
 func (c *core) flushed() {
 	c.flushing = false

@@ -57,6 +57,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
 	c.addrs = up.addrs
 	c.inline = s.Inline
+	up.follow(r, &c.core)
 	s.add(c)
 	if s.OnOpen != nil {
 		c.guard(func() { s.OnOpen(c, r) })

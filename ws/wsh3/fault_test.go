@@ -12,7 +12,6 @@ import (
 
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
-	"baro.dev/ws/wsh3"
 )
 
 // A peer that vanishes without a word is noticed: by QUIC, or by the WebSocket's own pings, whichever comes first.
@@ -117,11 +116,12 @@ func TestStalledHandlers(t *testing.T) {
 	streamtest.NoLeaks(t)
 	mux := http.NewServeMux()
 	mux.Handle("/echo", streamtest.Echoes(ws.AcceptOptions{})["Accept"])
-	mux.Handle("/stall", streamtest.Accepting(nil, func(c *ws.Conn) { <-c.Done() }))
+	o := ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 200 * time.Millisecond}}
+	mux.Handle("/stall", streamtest.Accepting(&o, func(c *ws.Conn) { <-c.Done() }))
 	s := serve(t, mux, &quic.Config{InitialConnectionReceiveWindow: 16 << 20, MaxConnectionReceiveWindow: 16 << 20})
-	o := &ws.DialOptions{Streams: s.streams(t), Queue: ws.Queue{Full: ws.Drop}}
+	streams := s.streams(t)
 	for range 8 {
-		c, _, err := ws.Dial(t.Context(), s.url+"/stall", o)
+		c, _, err := ws.Dial(t.Context(), s.url+"/stall", &ws.DialOptions{Streams: streams, Queue: ws.Queue{Full: ws.Drop}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestStalledHandlers(t *testing.T) {
 		for c.Send(ws.Binary, make([]byte, 32<<10)) == nil {
 		}
 	}
-	echo(t, open(t, s.url+"/echo", o.Streams.(*wsh3.Streams)), "hello")
+	echo(t, open(t, s.url+"/echo", streams), "hello")
 	if n := len(s.accepted()); n != 1 {
 		t.Errorf("%d connections", n)
 	}

@@ -57,6 +57,39 @@ func testCut(t *testing.T, start Start) {
 	}
 }
 
+// A server notices that the client has left, even if a message waits that nobody reads.
+func testUnread(t *testing.T, start Start) {
+	o := ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 200 * time.Millisecond}}
+	ends, opened := make(chan error, 1), make(chan struct{}, 1)
+	busy := func(c *ws.Socket) { // it watches its connection while it works
+		opened <- struct{}{}
+		<-c.Done()
+	}
+	servers := map[string]http.Handler{
+		"Accept": Accepting(&o, func(c *ws.Conn) {
+			opened <- struct{}{}
+			<-c.Done()
+			ends <- c.Err()
+		}),
+		"Server": &ws.Server{
+			Options:   o,
+			OnMessage: func(c *ws.Socket, _ ws.Message) { busy(c) },
+			OnClose:   func(_ *ws.Socket, err error) { ends <- err },
+		},
+	}
+	for name, handler := range servers {
+		t.Run(name, func(t *testing.T) {
+			c := start(t, handler).Dial(t, func(o *ws.DialOptions) { o.Queue.Full = ws.Drop })
+			if err := stuff(t, func(data []byte) error { return c.Send(ws.Binary, data) }); !errors.Is(err, ws.ErrQueueFull) {
+				t.Error(err)
+			}
+			Within(t, "the server to open", opened)
+			c.CloseNow()
+			closed(t, Within(t, "the server", ends), ws.StatusAbnormalClosure, "", false)
+		})
+	}
+}
+
 // stuff sends until the queue is full, and checks that no call waits.
 func stuff(t *testing.T, send func(data []byte) error) error {
 	data := make([]byte, 64<<10)

@@ -68,6 +68,7 @@ func Run(t *testing.T, start Start, shared bool) {
 		}{
 			{"Many", testMany},
 			{"HandlerReturns", testHandlerReturns},
+			{"Unread", testUnread},
 		}...)
 	}
 	for _, tt := range tests {
