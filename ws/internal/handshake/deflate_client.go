@@ -63,7 +63,9 @@ func (p *DeflatePolicy) agree(params []param) (*Deflate, *Error) {
 	switch {
 	case p.PeerNoContextTakeover && !agreed.ServerNoContextTakeover:
 		return nil, refuse(0, "Sec-WebSocket-Extensions header: server_no_context_takeover was asked and not granted")
-	case agreed.ServerMaxWindowBits > peer:
+	case agreed.ServerMaxWindowBits > peer && (response.serverMaxWindowBits != 0 || !agreed.ServerNoContextTakeover):
+		// A server that has not looked at the size, as gorilla/websocket, is borne with if it keeps no context: nothing
+		// is held between messages then, whatever the size.
 		return nil, refuse(0, "Sec-WebSocket-Extensions header: server_max_window_bits=%d was asked, %d granted",
 			peer, agreed.ServerMaxWindowBits)
 	case response.clientMaxWindowBits > own:

@@ -148,6 +148,8 @@ func TestCheckResponseDeflate(t *testing.T) {
 		{"server_max_window_bits below", "; server_max_window_bits=8", small, &Deflate{false, false, 8, 9}},
 		{"server_max_window_bits above", "; server_max_window_bits=11", small, nil},
 		{"server_max_window_bits not granted", "", small, nil},
+		{"server_max_window_bits overlooked", "; server_no_context_takeover", small, &Deflate{true, false, 15, 9}},
+		{"server_max_window_bits above, and no context", "; server_no_context_takeover; server_max_window_bits=11", small, nil},
 
 		// 7.1.2.2: with a value in a response, the same or smaller than offered.
 		{"client_max_window_bits as offered", "; server_max_window_bits=10; client_max_window_bits=9", small, &Deflate{false, false, 10, 9}},
