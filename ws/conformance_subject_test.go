@@ -178,6 +178,7 @@ func (st *stand) peerOf(r *http.Request) *peer {
 // A peer is the test's end of a connection with a subject.
 type peer struct {
 	net.Conn
+	near  net.Conn // the end of the side under test
 	stand *stand
 	reader
 	response *http.Response // of a server under test
@@ -220,9 +221,19 @@ const testKey = "dGhlIHNhbXBsZSBub25jZQ=="
 // open opens a connection; early is sent in one piece with the test's part of the handshake.
 func (st *stand) open(t testing.TB, early ...byte) (*peer, error) {
 	t.Helper()
+	p, err := st.openMute(t, early...)
+	if err == nil {
+		go p.collect()
+	}
+	return p, err
+}
+
+// openMute is open for a peer that reads nothing after the handshake.
+func (st *stand) openMute(t testing.TB, early ...byte) (*peer, error) {
+	t.Helper()
 	near, far := connPair(t, st.over)
 	far.SetDeadline(time.Now().Add(patience))
-	p := &peer{Conn: far, stand: st, ended: make(chan error, 1)}
+	p := &peer{Conn: far, near: near, stand: st, ended: make(chan error, 1)}
 	p.start(st.client, st.options.extensions)
 	var err error
 	switch {
@@ -242,7 +253,6 @@ func (st *stand) open(t testing.TB, early ...byte) (*peer, error) {
 		p.Close()
 		return nil, err
 	}
-	go p.collect()
 	return p, nil
 }
 

@@ -70,7 +70,7 @@ func (c *core) flushBeforeWait() error {
 // otherwise. The room grows with what has come, never with what was announced.
 func (c *core) fillDirect() []byte {
 	remaining := c.parser.Remaining()
-	if c.msg == nil || c.ready || remaining < copySize {
+	if c.msg == nil || c.ready || len(c.msg.b) < copySize || remaining < copySize {
 		return nil
 	}
 	want := min(remaining, int64(max(readSize, 2*len(c.msg.b))))
