@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,4 +202,12 @@ func TestStreamsRefusal(t *testing.T) {
 		<-bodyClosed
 		<-stream.closed
 	})
+}
+
+// Streams know hosts only: the path of a socket must not be taken for nothing, and localhost dialled.
+func TestStreamsUnix(t *testing.T) {
+	_, _, err := ws.Dial(t.Context(), "wss+unix:///run/app.sock:/ws", &ws.DialOptions{Streams: fixedStreams{}})
+	if err == nil || !strings.Contains(err.Error(), "unix") {
+		t.Error(err)
+	}
 }

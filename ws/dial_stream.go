@@ -24,6 +24,9 @@ type Streams interface {
 
 // dialStream does the opening handshake over a stream.
 func (o *DialOptions) dialStream(ctx context.Context, target *dialer.Target, offer *handshake.Offer) (*Conn, *http.Response, error) {
+	if target.Network != "tcp" {
+		return nil, nil, fmt.Errorf("ws: DialOptions.Streams cannot dial a %s socket", target.Network)
+	}
 	offer.HTTP = o.Streams.HTTPVersion()
 	req, err := offer.Request(target.URL)
 	if err != nil {
