@@ -38,6 +38,16 @@ func rawPeer(far net.Conn, client bool) *peer {
 	return p
 }
 
+// secure has the peer speak TLS, as a client or a server.
+func (p *peer) secure(client bool) {
+	if client {
+		p.Conn = tls.Client(p.Conn, testTLS().client)
+	} else {
+		p.Conn = tls.Server(p.Conn, testTLS().server)
+	}
+	p.r = bufio.NewReader(p.Conn)
+}
+
 // pattern is a text of so many bytes, without two equal stretches of eight near each other.
 func pattern(seed byte, size int) string {
 	var b strings.Builder
