@@ -70,7 +70,7 @@ fmt: bin/golangci-lint ## Format the code
 race: bin/tally ## Run the tests, with the race detector
 	@{ failed=0; \
 		for module in $(MODULES); do \
-			(cd $$module && go test -json -race -shuffle=on -timeout=15m ./...) || failed=1; \
+			(cd $$module && go test -json -race -shuffle=on -timeout=10m ./...) || failed=1; \
 		done; exit $$failed; } | bin/tally
 
 .PHONY: fuzz
@@ -83,8 +83,9 @@ cover: ## Measure what the tests cover, into coverage.out
 	@go tool cover -func=coverage.out | tail -n 1
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Run the benchmarks, and those beside the peers
 	go test -run='^$$' -bench=. -benchmem ./...
+	cd bench && go test -run='^$$' -bench=. -benchmem ./...
 
 .PHONY: clean
 clean: ## Remove what was built
