@@ -108,7 +108,6 @@ func TestCloseAfterWrites(t *testing.T) {
 	eachLink(t, ws.AcceptOptions{}, func(t *testing.T, client, server *ws.Conn) {
 		mustWrite(t, server, "dropped")
 		var wg sync.WaitGroup
-		defer wg.Wait()
 		wg.Go(func() {
 			for i := range messages {
 				client.Write(t.Context(), ws.Text, []byte(text(10_000, byte(i))))
@@ -127,6 +126,7 @@ func TestCloseAfterWrites(t *testing.T) {
 		if n != messages {
 			t.Errorf("%d messages", n)
 		}
+		wg.Wait()
 		if _, err := client.Read(t.Context()); !errors.Is(err, ws.ErrClosed) {
 			t.Error(err)
 		}

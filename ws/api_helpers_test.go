@@ -17,17 +17,17 @@ import (
 
 // A link makes both ends of a connection, over one kind of stream.
 type link struct {
-	name string
-	open func(t testing.TB, o ws.AcceptOptions) (client, server *ws.Conn)
+	name         string
+	open         func(t testing.TB, o ws.AcceptOptions) (client, server *ws.Conn)
+	compressions []string // to be tried over it; those in memory cannot negotiate any
 }
 
-// links are all kinds of streams; those in memory cannot negotiate compression.
 var links = []link{
-	{"pipe", openPipe},
-	{"stream", openStream},
-	{"ws", func(t testing.TB, o ws.AcceptOptions) (_, _ *ws.Conn) { return openHTTP(t, o, "ws") }},
-	{"wss", func(t testing.TB, o ws.AcceptOptions) (_, _ *ws.Conn) { return openHTTP(t, o, "wss") }},
-	{"h2", func(t testing.TB, o ws.AcceptOptions) (_, _ *ws.Conn) { return openHTTP(t, o, "h2") }},
+	{"pipe", openPipe, []string{"plain"}},
+	{"stream", openStream, []string{"plain"}},
+	{"ws", overHTTP("ws"), []string{"plain", "deflate", "takeover"}},
+	{"wss", overHTTP("wss"), []string{"takeover"}},
+	{"h2", overHTTP("h2"), []string{"deflate"}},
 }
 
 // compressions are the ways of compressing.
@@ -37,22 +37,23 @@ var compressions = map[string]ws.Compression{
 	"takeover": {Enabled: true, ContextTakeover: true},
 }
 
-// eachLink runs test over every kind of stream, with every way of compressing.
+// eachLink runs test over every kind of stream.
 func eachLink(t *testing.T, o ws.AcceptOptions, test func(t *testing.T, client, server *ws.Conn)) {
 	t.Helper()
 	for _, l := range links {
-		for name, compression := range compressions {
-			if name != "plain" && (l.name == "pipe" || l.name == "stream") {
-				continue
-			}
+		for _, name := range l.compressions {
 			t.Run(l.name+"/"+name, func(t *testing.T) {
 				o := o
-				o.Compression = compression
+				o.Compression = compressions[name]
 				client, server := l.open(t, o)
 				test(t, client, server)
 			})
 		}
 	}
+}
+
+func overHTTP(how string) func(testing.TB, ws.AcceptOptions) (_, _ *ws.Conn) {
+	return func(t testing.TB, o ws.AcceptOptions) (_, _ *ws.Conn) { return openHTTP(t, o, how) }
 }
 
 // cleanClose ends both ends with the test.

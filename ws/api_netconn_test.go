@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,10 +30,10 @@ func TestNetConnContract(t *testing.T) {
 				a := ws.NetConn(context.Background(), client, ws.Binary)
 				b := ws.NetConn(context.Background(), server, ws.Binary)
 				return a, b, func() {
-					client.CloseNow()
-					server.CloseNow()
-					a.Close()
-					b.Close()
+					var wg sync.WaitGroup
+					wg.Go(func() { a.Close() })
+					wg.Go(func() { b.Close() })
+					wg.Wait()
 				}, nil
 			})
 		})

@@ -207,46 +207,38 @@ func TestReaderSlow(t *testing.T) {
 // More than fits in memory, if it were much more.
 func TestStreaming(t *testing.T) {
 	const size = 1 << 20
-	for _, l := range links {
-		for name, compression := range compressions {
-			if name != "plain" && (l.name == "pipe" || l.name == "stream") {
-				continue
+	eachLink(t, ws.AcceptOptions{Limits: ws.Limits{MaxMessageSize: -1}}, func(t *testing.T, client, server *ws.Conn) {
+		go func() {
+			w, err := client.Writer(t.Context(), ws.Binary)
+			if err != nil {
+				t.Error(err)
+				return
 			}
-			t.Run(l.name+"/"+name, func(t *testing.T) {
-				client, server := l.open(t, ws.AcceptOptions{Compression: compression, Limits: ws.Limits{MaxMessageSize: -1}})
-				block := []byte(text(64<<10, 0))
-				sum := sha256.New()
-				go func() {
-					w, err := client.Writer(t.Context(), ws.Binary)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					sent := sha256.New()
-					for i := range size / len(block) {
-						block[i] ^= 0xFF
-						sent.Write(block)
-						if _, err := w.Write(block); err != nil {
-							t.Error(err)
-							return
-						}
-					}
-					if err := w.Close(); err != nil {
-						t.Error(err)
-					}
-					client.Write(t.Context(), ws.Binary, sent.Sum(nil))
-				}()
-				_, r, err := server.Reader(t.Context())
-				if err != nil {
-					t.Fatal(err)
+			block := []byte(text(64<<10, 0))
+			sent := sha256.New()
+			for i := range size / len(block) {
+				block[i] ^= 0xFF
+				sent.Write(block)
+				if _, err := w.Write(block); err != nil {
+					t.Error(err)
+					return
 				}
-				if n, err := io.Copy(sum, r); n != size || err != nil {
-					t.Fatal(n, err)
-				}
-				mustRead(t, server, string(sum.Sum(nil)))
-			})
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+			client.Write(t.Context(), ws.Binary, sent.Sum(nil))
+		}()
+		_, r, err := server.Reader(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		sum := sha256.New()
+		if n, err := io.Copy(sum, r); n != size || err != nil {
+			t.Fatal(n, err)
+		}
+		mustRead(t, server, string(sum.Sum(nil)))
+	})
 }
 
 // The limit holds for readers, and is on what comes out.

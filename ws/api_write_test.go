@@ -283,8 +283,8 @@ func TestSlowPeer(t *testing.T) {
 	for name, compression := range compressions {
 		t.Run(name, func(t *testing.T) {
 			client, server := openHTTP(t, ws.AcceptOptions{Compression: compression, Queue: ws.Queue{MaxBytes: 100_000, Full: ws.Drop}}, "ws")
-			server.UnderlyingConn().(*net.TCPConn).SetWriteBuffer(16 << 10)
-			client.UnderlyingConn().(*net.TCPConn).SetReadBuffer(16 << 10)
+			server.UnderlyingConn().(*net.TCPConn).SetWriteBuffer(64 << 10)
+			client.UnderlyingConn().(*net.TCPConn).SetReadBuffer(64 << 10)
 			var accepted []string
 			for i := 0; ; i++ {
 				p := text(10_000+i%1000, byte(i))
