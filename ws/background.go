@@ -36,9 +36,9 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 				return nil
 			default:
 			}
-			c.paused.Store(c.ready)
-			err := c.await(ctx, true)
-			c.paused.Store(false)
+			c.waiting.Store(c.ready)
+			err := c.await(ctx, background)
+			c.waiting.Store(false)
 			if err == errInterrupted || err == errUnread {
 				return nil
 			} else if err != nil {
@@ -117,8 +117,8 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 }
 
 // Close closes the connection with the closing handshake (RFC 6455 7.1.2): a close frame with code and reason, the
-// peer's close frame, the end of the stream. Messages that come in between are dropped; what was queued for sending
-// leaves first. It takes as long as the peer does, but no longer than ctx allows or Limits.CloseTimeout; then the
+// peer's close frame, the end of the stream. Messages that have not been read are dropped, and reads that wait return; what
+// was queued for sending leaves first, except messages that wait for a Writer which has not been closed. It takes as long as the peer does, but no longer than ctx allows or Limits.CloseTimeout; then the
 // connection is cut, and Close returns why. A reason of more than 123 bytes is cut. StatusNoStatus sends a close
 // frame without a code.
 //
@@ -127,38 +127,41 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 	if code != StatusNoStatus && !code.OnWire() {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
+	c.closing.Store(true)
 	c.startClose(code, reason)
-	for {
-		select {
-		case <-c.done:
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			switch {
-			case c.gotClose && c.sentClose:
-				return nil
-			case errors.Is(c.err, ErrClosed): // this close; what went wrong with it came after
-				return c.cut
-			}
-			return c.err
-		case <-ctx.Done():
-			c.end(nil)
-			return context.Cause(ctx)
-		case c.role <- struct{}{}:
-		}
+	c.wanted.Add(1)
+	c.stopWaiting()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	case c.role <- struct{}{}:
 		c.takeOver()
-		err := c.drain(ctx)
-		c.finish(err)
-		if err != nil {
-			select {
-			case <-c.done:
-			case <-ctx.Done():
-			}
-		}
+		c.finish(c.drain(ctx))
 	}
+	c.wanted.Add(-1)
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		c.end(nil)
+		return context.Cause(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.gotClose && c.sentClose:
+		return nil
+	case errors.Is(c.err, ErrClosed): // this close; what went wrong with it came after
+		return c.cut
+	}
+	return c.err
 }
 
-// drain reads and drops messages until the connection ends, ctx is done, or somebody else wants to read.
+// drain reads and drops messages until the connection ends or ctx is done.
 func (c *Conn) drain(ctx context.Context) error {
+	if c.reader != nil {
+		c.reader.end(c.Err())
+	}
+	c.release()
 	for {
 		ev, err := c.next()
 		if err != nil {
@@ -167,9 +170,7 @@ func (c *Conn) drain(ctx context.Context) error {
 		if !ev.None {
 			continue
 		}
-		if err := c.await(ctx, true); err == errInterrupted {
-			return nil
-		} else if err != nil {
+		if err := c.await(ctx, forClose); err != nil {
 			return err
 		}
 	}

@@ -79,6 +79,7 @@ func (c *core) queueClose(code StatusCode, reason string) {
 	if c.held != nil {
 		c.held.drop()
 	}
+	c.signalRoom() // nobody needs to wait for it any more
 	c.limitClosing()
 }
 
@@ -109,7 +110,6 @@ func (c *core) startClose(code StatusCode, reason string) error {
 	}
 	c.queueClose(code, reason)
 	c.setErr(&CloseError{Code: code, Reason: reason, Err: ErrClosed})
-	c.corked = false
 	c.flushLocked()
 	return nil
 }
@@ -138,7 +138,6 @@ func (c *core) failLocked(err *CloseError) {
 		c.finish = finishClose // nothing is lost by closing a stream
 	}
 	c.limitClosing()
-	c.corked = false
 	if c.flushing {
 		return // the flusher will finish
 	}
@@ -168,7 +167,6 @@ func (c *core) received(p []byte) error {
 		c.finish = finishClose
 	}
 	c.limitClosing()
-	c.corked = false
 	if c.flushing {
 		c.mu.Unlock()
 	} else {
@@ -256,6 +254,9 @@ func (c *core) end(err error) {
 	c.mu.Unlock()
 	c.tr.close(gracefully)
 	close(c.done)
+	if c.onEnd != nil {
+		c.onEnd()
+	}
 }
 
 // CloseNow ends the connection without a closing handshake. What is queued is lost. It does nothing to a connection

@@ -2,13 +2,10 @@ package ws
 
 import (
 	"context"
-	"errors"
-	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"baro.dev/ws/internal/frame"
 	"baro.dev/ws/internal/handshake"
 )
 
@@ -19,12 +16,12 @@ import (
 // nobody reads: pings and pongs as long as no more than one message waits to be read, the close if none does.
 type Conn struct {
 	core
-	role     chan struct{}  // holds a value while somebody is reading
-	reader   *messageReader // of the message in progress, if Reader gave it out; of who holds role
+	role     chan struct{} // holds a value while somebody is reading
 	lastLoan uint64
-	wanted   atomic.Int32 // those who wait for a background reader to leave
+	wanted   atomic.Int32 // those who wait for another reader to leave
 	watcher  *time.Timer  // starts watch
 	watchSet atomic.Bool
+	closing  atomic.Bool // Close has been called: nothing is read any more but the peer's close
 
 	gate     sync.Mutex      // guards what makes a waiting read return
 	pastSet  bool            // a read has been told to return
@@ -40,6 +37,7 @@ const readAhead = 64 << 10
 
 func newConn(tr transport, s *settings, a *addrs, client bool, subprotocol string, d *handshake.Deflate, early []byte) *Conn {
 	c := &Conn{role: make(chan struct{}, 1)}
+	c.onEnd = c.forgetContext
 	c.addrs = a
 	c.init(tr, s, client, subprotocol, d, early)
 	c.startTicker()
@@ -62,6 +60,7 @@ func (c *Conn) acquire(ctx context.Context) error {
 	case c.role <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		c.watchSoon() // the background reader may have left for us
 		return context.Cause(ctx)
 	}
 }
@@ -74,11 +73,20 @@ func (c *Conn) stopWaiting() {
 	c.tr.interrupt()
 }
 
+// readerKind says on whose behalf somebody reads.
+type readerKind byte
+
+const (
+	forMessages readerKind = iota // of a caller of Read, Reader or Messages, until Close is called
+	background                    // for control frames, until somebody else wants to read
+	forClose                      // for the peer's close frame
+)
+
 // await waits for input. It returns early when ctx is done, or, for a background reader, when it is to leave.
-func (c *Conn) await(ctx context.Context, background bool) error {
+func (c *Conn) await(ctx context.Context, as readerKind) error {
 	for {
 		c.gate.Lock()
-		if err := c.enter(ctx, background); err != nil {
+		if err := c.enter(ctx, as); err != nil {
 			c.gate.Unlock()
 			return err
 		}
@@ -94,9 +102,12 @@ func (c *Conn) await(ctx context.Context, background bool) error {
 }
 
 // enter makes the end of ctx stop the read that is about to wait. gate is held.
-func (c *Conn) enter(ctx context.Context, background bool) error {
-	if background && c.wanted.Load() > 0 {
+func (c *Conn) enter(ctx context.Context, as readerKind) error {
+	switch {
+	case as == background && c.wanted.Load() > 0:
 		return errInterrupted
+	case as == forMessages && c.closing.Load():
+		return c.Err()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -124,6 +135,16 @@ func (c *Conn) enter(ctx context.Context, background bool) error {
 	return nil
 }
 
+// forgetContext lets go of the context of the last read: it may outlive the connection for long.
+func (c *Conn) forgetContext() {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	if c.leaveCtx != nil {
+		c.leaveCtx()
+	}
+	c.leaveCtx, c.readDone = nil, nil
+}
+
 // begin starts a call that reads. It takes back the buffers that were lent on the given loan, and leaves those of
 // another one to whoever has them.
 func (c *Conn) begin(ctx context.Context, loan uint64) error {
@@ -131,12 +152,9 @@ func (c *Conn) begin(ctx context.Context, loan uint64) error {
 		return err
 	}
 	c.readMu.Lock()
-	select {
-	case <-c.done:
-		err := c.Err()
+	if err := c.unreadable(); err != nil {
 		c.finish(err)
 		return err
-	default:
 	}
 	switch c.lent {
 	case 0:
@@ -149,10 +167,28 @@ func (c *Conn) begin(ctx context.Context, loan uint64) error {
 	return nil
 }
 
+// unreadable returns why no message can be read any more.
+func (c *Conn) unreadable() error {
+	if c.closing.Load() {
+		return c.Err()
+	}
+	select {
+	case <-c.done:
+		return c.Err()
+	default:
+		return nil
+	}
+}
+
 // finish ends what begin began, and sees to it that somebody looks after the connection if nobody reads it.
 func (c *Conn) finish(err error) {
 	c.finishReading(err)
 	<-c.role
+	c.watchSoon()
+}
+
+// watchSoon has watch called after a while, if it is not going to be anyway.
+func (c *Conn) watchSoon() {
 	if !c.watchSet.Swap(true) {
 		c.watcher.Reset(watchDelay)
 	}
@@ -160,7 +196,7 @@ func (c *Conn) finish(err error) {
 
 // finishReading lets go of the input.
 func (c *Conn) finishReading(err error) {
-	if err != nil && c.Err() != nil {
+	if err != nil && c.inputOver() {
 		c.dropInput()
 	}
 	if more := len(c.rest) > 0; more != c.more.Load() {
@@ -181,123 +217,4 @@ func (c *Conn) detach() {
 	buf := readBuffers.Get().(*[readSize]byte)
 	c.rest = append(buf[:0], c.rest...)
 	c.buf = buf
-}
-
-// whole returns the next message, in the buffers of the input. What is left of a message that was read in part is
-// discarded.
-func (c *Conn) whole(ctx context.Context) (Message, error) {
-	if err := c.discard(ctx); err != nil {
-		return Message{}, err
-	}
-	if c.ready {
-		c.ready = false
-		return Message{c.typ, c.msg.b}, nil
-	}
-	for {
-		ev, err := c.piece(ctx)
-		if err != nil {
-			return Message{}, err
-		}
-		m, complete, err := c.collect(ev)
-		if err != nil {
-			return Message{}, err
-		}
-		if complete {
-			return m, nil
-		}
-	}
-}
-
-// piece waits for the next piece of a message.
-func (c *Conn) piece(ctx context.Context) (frame.Event, error) {
-	for {
-		ev, err := c.next()
-		if err != nil {
-			return ev, err
-		}
-		if !ev.None {
-			if ev.End {
-				c.messaged.Store(true)
-			}
-			return ev, nil
-		}
-		if err := c.await(ctx, false); err != nil {
-			return ev, err
-		}
-	}
-}
-
-// Read returns the next message. Its data is the caller's.
-//
-// When ctx is done before a message has come whole, Read returns context.Cause(ctx) and nothing is lost: the next
-// call goes on where this one stopped. A ctx that is done does not keep Read from returning a message that has come
-// already. When the connection has ended, Read returns why: a *CloseError, mostly.
-func (c *Conn) Read(ctx context.Context) (Message, error) {
-	if err := c.begin(ctx, 0); err != nil {
-		return Message{}, err
-	}
-	m, err := c.whole(ctx)
-	if err == nil {
-		m.Data = c.own(m.Data)
-		c.release()
-	}
-	c.finish(err)
-	return m, err
-}
-
-// own makes a message's data the caller's: the buffer itself if the message fills most of it, a copy otherwise.
-func (c *Conn) own(p []byte) []byte {
-	if c.msg != nil && len(p) >= readAhead && len(p) >= cap(p)/4*3 {
-		c.msg = nil
-		return p
-	}
-	return append(make([]byte, 0, len(p)), p...)
-}
-
-// Messages returns the messages as they come. Their data is lent until the next step of the loop: whoever keeps it
-// copies it.
-//
-// The sequence ends without an error when the peer closes the connection with StatusNormalClosure or
-// StatusGoingAway, or when this side closed it; otherwise the last step has the error, as of Read. When ctx is done,
-// the last step has context.Cause(ctx) and the connection is as it was.
-func (c *Conn) Messages(ctx context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		var loan uint64
-		for {
-			m, err := c.lend(ctx, &loan)
-			if err != nil {
-				if !quietEnd(err) {
-					yield(Message{}, err)
-				}
-				return
-			}
-			if !yield(m, nil) {
-				return
-			}
-		}
-	}
-}
-
-// lend returns the next message and lends its data on a new loan, which ends the one before.
-func (c *Conn) lend(ctx context.Context, loan *uint64) (Message, error) {
-	if err := c.begin(ctx, *loan); err != nil {
-		return Message{}, err
-	}
-	m, err := c.whole(ctx)
-	if err == nil {
-		c.lastLoan++
-		*loan = c.lastLoan
-		c.lent = *loan
-	}
-	c.finish(err)
-	return m, err
-}
-
-// quietEnd reports whether err is an end that a loop over messages need not speak of.
-func quietEnd(err error) bool {
-	if errors.Is(err, ErrClosed) {
-		return true
-	}
-	ce, ok := errors.AsType[*CloseError](err)
-	return ok && ce.Remote && (ce.Code == StatusNormalClosure || ce.Code == StatusGoingAway)
 }

@@ -28,6 +28,7 @@ type core struct {
 	inline      bool   // what is sent may wait for the input at hand to be handled
 	addrs       *addrs // only where the transport has no net.Conn
 	done        chan struct{}
+	onEnd       func() // called when done is closed; may be nil
 
 	readMu sync.Mutex
 	input
@@ -38,7 +39,6 @@ type core struct {
 	reserved  int       // bytes of frames that are being made
 	flushing  bool      // somebody owns the write side of the transport
 	scheduled bool      // a goroutine that will flush has been started
-	corked    bool      // the queue is flushed by whoever set corked
 	sentClose bool
 	gotClose  bool
 	finish    finish // what to do when everything queued has been written
@@ -58,6 +58,7 @@ type core struct {
 	messaged atomic.Bool // a message has come since the last check for idleness
 	more     atomic.Bool // more input is waiting to be parsed: what is sent now may leave with what follows
 	paused   atomic.Bool // nobody reads, since a message is being handled
+	waiting  atomic.Bool // somebody reads, but a message waits for its reader
 }
 
 // input is the state of reading.
@@ -72,6 +73,7 @@ type input struct {
 	typ    MessageType     // of msg
 	packed bool            // msg is compressed
 	lent   uint64          // the loan that buf and msg are out on; 0: none
+	reader *messageReader  // of the message in progress, if Conn.Reader gave it out
 
 	second   int64 // when control frames were last counted
 	controls int   // and how many there were in that second
@@ -162,8 +164,8 @@ func (c *core) RemoteAddr() net.Addr {
 	return nil
 }
 
-// UnderlyingConn returns the connection that the WebSocket runs over: a *net.TCPConn, a *tls.Conn, or nil over
-// HTTP/2 and HTTP/3. It is for asking and setting options; reading, writing or closing it breaks the protocol.
+// UnderlyingConn returns the connection that the WebSocket runs over: a *net.TCPConn, a *tls.Conn, or nil where it is
+// a stream of another kind, as over HTTP/2 and HTTP/3. It is for asking and setting options; reading, writing or closing it breaks the protocol.
 func (c *core) UnderlyingConn() net.Conn { return c.tr.conn() }
 
 // Done returns a channel that is closed when the connection has ended and nothing of it is left.

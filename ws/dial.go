@@ -147,7 +147,11 @@ func (o *DialOptions) dialOnce(ctx context.Context, config *dialer.Config, targe
 	if err != nil {
 		return nil, nil, fmt.Errorf("ws: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(past) })
+	stop := context.AfterFunc(ctx, func() {
+		if nc.SetDeadline(past) != nil {
+			nc.Close() // it has no deadlines
+		}
+	})
 	c, resp, err := o.shake(nc, req, offer)
 	if !stop() && err == nil {
 		c.CloseNow()

@@ -35,10 +35,11 @@ func (c *core) pong(payload []byte) {
 	}
 }
 
-// ponged wakes who waits for the pong, and for those to earlier pings: a peer may answer the latest alone (5.5.3).
-func (c *core) ponged(payload []byte) {
+// ponged wakes who waits for the pong, and for those to earlier pings: a peer may answer the latest alone (5.5.3). It
+// reports whether anybody did.
+func (c *core) ponged(payload []byte) bool {
 	if len(payload) != 8 {
-		return // unsolicited
+		return false // unsolicited
 	}
 	id := binary.BigEndian.Uint64(payload)
 	c.mu.Lock()
@@ -52,8 +53,9 @@ func (c *core) ponged(payload []byte) {
 			close(answered.done)
 		}
 		c.pings = append([]*pingWaiter(nil), c.pings[i+1:]...)
-		return
+		return true
 	}
+	return false
 }
 
 // ping sends a ping; the waiter is done when the pong has come.
@@ -63,6 +65,10 @@ func (c *core) ping() (*pingWaiter, error) {
 	if err := c.writable(); err != nil {
 		c.mu.Unlock()
 		return nil, err
+	}
+	if c.buffered() >= c.set.maxQueue {
+		c.mu.Unlock()
+		return nil, ErrQueueFull
 	}
 	c.lastPing++
 	w.id = c.lastPing
@@ -123,7 +129,7 @@ func (c *core) startTicker() {
 // Reading only sets a flag, which costs nothing; when it was set is known as precisely as ticks are apart.
 func (c *core) tick(k *keepalive, now time.Time) bool {
 	if idle := c.set.idleTimeout; idle > 0 {
-		if c.messaged.Swap(false) || c.unread() {
+		if c.messaged.Swap(false) || c.waiting.Load() || c.unread() {
 			k.idleSince = now
 		} else if now.Sub(k.idleSince) >= idle {
 			c.fail(&CloseError{Code: StatusPolicyViolation, Reason: "idle for too long", Err: ErrPeerTimeout})

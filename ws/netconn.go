@@ -146,7 +146,9 @@ func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timer != nil {
-		d.timer.Stop()
+		if !d.timer.Stop() {
+			<-d.ctx.Done() // it has fired: not on the context that follows
+		}
 		d.timer = nil
 	}
 	if d.ctx.Err() != nil {

@@ -41,18 +41,17 @@ func (q *outQueue) room(n int) *buffer {
 	return b
 }
 
-// copy queues a copy of head and tail.
-func (q *outQueue) copy(head, tail []byte) {
-	n := len(head) + len(tail)
-	b := q.room(n)
-	b.b = append(append(b.b, head...), tail...)
-	q.size += n
+// copy queues a copy of p.
+func (q *outQueue) copy(p []byte) {
+	b := q.room(len(p))
+	b.b = append(b.b, p...)
+	q.size += len(p)
 }
 
 // share queues p itself if that is worth it. Nobody may change p any more.
 func (q *outQueue) share(p []byte) {
 	if len(p) < shareSize {
-		q.copy(p, nil)
+		q.copy(p)
 		return
 	}
 	q.add(segment{shared: p})

@@ -216,8 +216,18 @@ func (c *core) keep(m Message) {
 	c.ready = true
 }
 
+// inputOver reports whether nothing that comes matters any more: the connection has ended or failed.
+func (c *core) inputOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.finish != finishNone || c.ended
+}
+
 // dropInput lets go of everything read. readMu is held.
 func (c *core) dropInput() {
+	if c.reader != nil {
+		c.reader.end(c.Err()) // what it has not read is in the buffers
+	}
 	if c.lent != 0 {
 		c.buf, c.msg, c.lent = nil, nil, 0 // left to whoever they are lent to
 	}
@@ -235,11 +245,6 @@ func (c *core) dropInput() {
 
 // control handles a control frame, or a piece of one (RFC 6455 5.5).
 func (c *core) control(ev frame.Event) error {
-	if ev.Start {
-		if err := c.countControl(); err != nil {
-			return err
-		}
-	}
 	p := ev.Payload
 	if !ev.Start || !ev.End {
 		if c.ctl == nil {
@@ -257,9 +262,14 @@ func (c *core) control(ev frame.Event) error {
 	}
 	switch ev.Opcode {
 	case frame.Ping:
+		if err := c.countControl(); err != nil {
+			return err
+		}
 		c.pong(p)
 	case frame.Pong:
-		c.ponged(p)
+		if !c.ponged(p) {
+			return c.countControl() // nobody had asked for it
+		}
 	case frame.Close:
 		return c.received(p)
 	}

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -43,42 +42,77 @@ var ErrServerClosed = http.ErrServerClosed
 // ServeHTTP opens a WebSocket for r, or refuses it. Over HTTP/1.1 it returns at once, over HTTP/2 and HTTP/3 when the
 // connection has ended.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	set, ok := s.settings()
+	set, ok := s.enter()
 	if !ok {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
 		return
 	}
-	up, err := upgrade(w, r, &s.Options, set)
-	if err != nil {
+	c := s.open(w, r, set)
+	if c == nil {
 		return
 	}
-	c := &Socket{server: s}
-	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
-	c.addrs = up.addrs
-	c.inline = s.Inline
-	up.follow(r, &c.core)
-	s.add(c)
+	// Deferred, since a handler may end the goroutine (runtime.Goexit).
+	defer func() {
+		c.startTicker()
+		if c.onStream() {
+			c.run()
+		} else {
+			go c.run() // with a stack of its own: net/http's is let go with its buffers
+		}
+	}()
 	if s.OnOpen != nil {
 		c.guard(func() { s.OnOpen(c, r) })
 	}
-	c.startTicker()
-	if up.extended {
-		c.run()
-		<-c.done
-		return
-	}
-	go c.run() // with a stack of its own: net/http's is let go with its buffers
 }
 
-// settings returns the settings, and whether connections are still accepted.
-func (s *Server) settings() (*settings, bool) {
+// open does the handshake. Without one it returns nil, and the request has been answered.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *Socket {
+	c := &Socket{server: s, core: core{inline: s.Inline}}
+	opened := false
+	defer func() {
+		if !opened {
+			s.leave()
+		}
+	}()
+	up, err := upgrade(w, r, &s.Options, set)
+	if err != nil {
+		return nil
+	}
+	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
+	c.addrs = up.addrs
+	up.follow(r, &c.core)
+	s.add(c)
+	opened = true
+	return c
+}
+
+// enter counts a connection that is about to be opened, if any still are. leave or remove follows.
+func (s *Server) enter() (*settings, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.draining {
+		return nil, false
+	}
 	if s.set == nil {
 		s.set = s.Options.settings()
 	}
-	return s.set, !s.draining
+	s.count++
+	return s.set, true
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaveLocked()
+}
+
+func (s *Server) leaveLocked() {
+	s.count--
+	if s.count == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
 }
 
 func (s *Server) add(c *Socket) {
@@ -88,7 +122,6 @@ func (s *Server) add(c *Socket) {
 		c.next.prev = c
 	}
 	s.first = c
-	s.count++
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {
@@ -108,14 +141,10 @@ func (s *Server) remove(c *Socket) {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next = nil, nil
-	s.count--
-	if s.count == 0 && s.empty != nil {
-		close(s.empty)
-		s.empty = nil
-	}
+	s.leaveLocked()
 }
 
-// Len returns the number of open connections.
+// Len returns the number of connections, those that are being opened or closed included.
 func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,7 +200,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-empty:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(context.Cause(ctx), s.Close())
+		s.Close()
+		return context.Cause(ctx)
 	}
 }
 

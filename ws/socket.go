@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -39,18 +40,29 @@ func (s *Socket) Ping() error {
 	return err
 }
 
-// run reads until the connection ends, calling the handlers.
+// run reads until the connection ends, calling the handlers. What follows is deferred, since a handler may end the
+// goroutine (runtime.Goexit).
 func (s *Socket) run() {
+	defer func() {
+		<-s.done // the close frame may still be on its way
+		s.server.remove(s)
+	}()
 	s.readMu.Lock()
-	err := s.serve()
-	s.dropInput()
-	s.readMu.Unlock()
-	if s.server.OnClose != nil {
-		s.guard(func() { s.server.OnClose(s, err) })
-	}
-	<-s.done // the close frame may still be on its way
-	s.server.remove(s)
+	var err error
+	defer func() {
+		if err == nil {
+			err = s.fail(&CloseError{Code: StatusInternalError, Reason: "internal error", Err: errGoexit})
+		}
+		s.dropInput()
+		s.readMu.Unlock()
+		if s.server.OnClose != nil {
+			s.guard(func() { s.server.OnClose(s, err) })
+		}
+	}()
+	err = s.serve()
 }
+
+var errGoexit = errors.New("ws: handler ended its goroutine")
 
 // serve handles input and returns why there will be no more.
 func (s *Socket) serve() error {

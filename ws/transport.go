@@ -37,6 +37,9 @@ func newTransport(nc net.Conn) transport {
 	if t := newSocket(nc); t != nil {
 		return t
 	}
+	if nc.SetReadDeadline(noDeadline) != nil {
+		return newStreamTransport(nc) // it has no deadlines, as tunnels often do not
+	}
 	return &deadlineTransport{nc: nc}
 }
 

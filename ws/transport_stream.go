@@ -112,4 +112,7 @@ func (t *streamTransport) close(bool) error {
 	return t.closeErr
 }
 
-func (t *streamTransport) conn() net.Conn { return nil }
+func (t *streamTransport) conn() net.Conn {
+	nc, _ := t.rwc.(net.Conn)
+	return nc
+}

@@ -115,7 +115,7 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err error) {
 		return Event{None: true}, n, nil
 	}
 	if int64(len(b)) > p.remaining {
-		b = b[:p.remaining]
+		b = b[:p.remaining:p.remaining] // so that appending to the payload does not overwrite what follows
 	}
 	if p.server {
 		p.key = mask.XOR(b, p.key)

@@ -1,0 +1,181 @@
+package ws
+
+import "baro.dev/ws/internal/frame"
+
+// direct reports whether a frame can be written right now: nothing is queued, nobody is writing, and nothing else is
+// about to be sent with it. mu is held.
+func (c *core) direct() bool {
+	return c.out.empty() && !c.flushing && !c.more.Load()
+}
+
+// writeDirect writes a frame without queuing more than what does not go at once. mu is held, and released.
+func (c *core) writeDirect(h frame.Header, payload []byte) {
+	c.flushing = true
+	c.mu.Unlock()
+	inPlace := !c.client && len(payload) > copySize
+	var scratch *buffer
+	var tail []byte
+	if inPlace {
+		scratch = newBuffer(frame.MaxHeaderSize)
+		scratch.b = h.Append(scratch.b)
+		tail = payload
+	} else {
+		scratch = newBuffer(frame.MaxHeaderSize + len(payload))
+		scratch.b = c.appendFrame(scratch.b, h, payload)
+	}
+	n, err := c.tr.tryWrite(scratch.b, tail)
+	total := len(scratch.b) + len(tail)
+	if err == nil && n == total {
+		scratch.free()
+		c.flush()
+		return
+	}
+	c.mu.Lock()
+	if err != nil {
+		scratch.free()
+		c.writeFailed(err)
+		return
+	}
+	scratch.append(tail)
+	c.out.put(segment{own: scratch, off: n})
+	c.out.size += total - n
+	c.mu.Unlock()
+	go c.writeOut()
+}
+
+// kick has the queue flushed: at once, or together with what follows. mu is held, and released.
+func (c *core) kick() {
+	switch {
+	case c.flushing:
+		// Whoever is at it will see what was queued.
+	case c.more.Load() && c.out.size < readSize && !c.scheduled && !c.inline:
+		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
+		// even if the one who handles it takes long over that.
+		c.scheduled = true
+		go c.flushSoon()
+	case c.more.Load() && c.out.size < readSize:
+	default:
+		c.flushing = true
+		c.mu.Unlock()
+		c.flush()
+		return
+	}
+	c.mu.Unlock()
+}
+
+func (c *core) flushSoon() {
+	c.mu.Lock()
+	c.scheduled = false
+	c.flushLocked()
+}
+
+// flushLocked flushes unless somebody else does. mu is held, and released.
+func (c *core) flushLocked() {
+	if c.flushing || c.out.empty() {
+		c.mu.Unlock()
+		return
+	}
+	c.flushing = true
+	c.mu.Unlock()
+	c.flush()
+}
+
+// flush writes what is queued and then gives up the write side, which the caller owns. If the transport does not take
+// everything at once, a goroutine goes on.
+func (c *core) flush() {
+	c.mu.Lock()
+	for !c.out.empty() && !c.ended {
+		s := c.out.take()
+		c.mu.Unlock()
+		p := s.pending()
+		n, err := c.tr.tryWrite(p, nil)
+		c.mu.Lock()
+		if !c.wrote(s, n, err) {
+			return
+		}
+		if n < len(p) {
+			c.mu.Unlock()
+			go c.writeOut()
+			return
+		}
+	}
+	c.flushed()
+}
+
+// writeOut is flush with a transport that makes it wait.
+func (c *core) writeOut() {
+	c.mu.Lock()
+	for !c.out.empty() && !c.ended {
+		s := c.out.take()
+		c.mu.Unlock()
+		p := s.pending()
+		err := c.tr.write(p)
+		c.mu.Lock()
+		if !c.wrote(s, len(p), err) {
+			return
+		}
+	}
+	c.flushed()
+}
+
+// wrote accounts for n bytes of s. After an error it releases mu and returns false. mu is held.
+func (c *core) wrote(s segment, n int, err error) bool {
+	if err != nil {
+		s.release()
+		c.writeFailed(err)
+		return false
+	}
+	c.out.size -= n
+	if n < len(s.pending()) {
+		s.off += n
+		c.out.put(s)
+	} else {
+		s.release()
+	}
+	c.signalRoom()
+	return true
+}
+
+// writeFailed gives up the write side for good. The peer may have sent the reason before it stopped taking anything, so
+// the connection goes on until the input is at its end, or the time for closing is over. mu is held, and released.
+func (c *core) writeFailed(err error) {
+	c.flushing = false
+	c.out.drop()
+	if c.writeErr == nil {
+		c.writeErr = lost(err)
+	}
+	closing := c.finish != finishNone || c.ended
+	if !closing {
+		c.limitClosing()
+		c.signalRoom()
+	}
+	c.mu.Unlock()
+	if closing {
+		c.end(nil)
+	}
+}
+
+// streamGone is called when the stream below is known to have ended, which is what a write would find.
+func (c *core) streamGone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	if c.writeErr == nil {
+		c.writeErr = lost(nil)
+	}
+	c.limitClosing()
+	c.signalRoom()
+}
+
+// flushed gives up the write side. mu is held, and released.
+func (c *core) flushed() {
+	c.flushing = false
+	if c.ended {
+		c.out.drop()
+	}
+	finish := c.finish
+	c.mu.Unlock()
+	c.finishNow(finish)
+}
