@@ -6,8 +6,9 @@ import json
 import ssl
 import sys
 
-import websockets
+from websockets import exceptions
 from websockets.extensions import permessage_deflate
+from websockets.legacy import client, server  # the one interface that all versions have
 
 options = json.loads(sys.argv[1])
 PING = b"are you there?"
@@ -21,18 +22,18 @@ def extensions():
     deflate = options.get("deflate")
     if deflate is None:
         return None
-    client = options["role"] == "client"
-    own, peers = ("client", "server") if client else ("server", "client")
+    dials = options["role"] == "client"
+    own, peers = ("client", "server") if dials else ("server", "client")
     params = {}
     if not deflate.get("takeover"):
         params.update(client_no_context_takeover=True, server_no_context_takeover=True)
-    if client:
+    if dials:
         params["client_max_window_bits"] = True
     if deflate.get("bits"):
         params[f"{own}_max_window_bits"] = deflate["bits"]
     if deflate.get("peerBits"):
         params[f"{peers}_max_window_bits"] = deflate["peerBits"]
-    if client:
+    if dials:
         return [permessage_deflate.ClientPerMessageDeflateFactory(**params)]
     return [permessage_deflate.ServerPerMessageDeflateFactory(**params)]
 
@@ -54,7 +55,7 @@ async def receive(ws):
             kind = "text" if isinstance(message, str) else "binary"
             data = message.encode() if kind == "text" else message
             emit("message", kind=kind, data=base64.b64encode(data).decode())
-    except websockets.ConnectionClosedError:
+    except exceptions.ConnectionClosedError:
         pass
     await ws.wait_closed()
     emit("close", code=ws.close_code, reason=ws.close_reason)
@@ -90,8 +91,8 @@ async def obey(connected):
 async def connect(connected):
     tls = ssl.create_default_context(cafile=options["ca"]) if "ca" in options else None
     try:
-        ws = await websockets.connect(options["url"], ssl=tls, **common())
-    except websockets.InvalidStatusCode as refused:
+        ws = await client.connect(options["url"], ssl=tls, **common())
+    except exceptions.InvalidStatusCode as refused:
         emit("refused", status=refused.status_code)
         return
     connected.set_result(ws)
@@ -108,8 +109,8 @@ async def listen(connected):
         connected.set_result(ws)
         await receive(ws)
 
-    server = await websockets.serve(handle, "127.0.0.1", 0, ssl=tls, **common())
-    port = server.sockets[0].getsockname()[1]
+    listener = await server.serve(handle, "127.0.0.1", 0, ssl=tls, **common())
+    port = listener.sockets[0].getsockname()[1]
     emit("listening", url=f"{'wss' if tls else 'ws'}://127.0.0.1:{port}/")
 
 
