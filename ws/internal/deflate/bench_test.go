@@ -6,19 +6,10 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"syscall"
 	"testing"
-	"time"
 
 	klauspost "github.com/klauspost/compress/flate"
 )
-
-// cpuTime is what the process has used; unlike the time that passed it says the same on a machine that others use too.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // benchmark runs f on messages of size bytes, and reports CPU time and how many bytes a message became.
 func benchmark(b *testing.B, size int, f func(message []byte) int) {
