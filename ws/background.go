@@ -127,8 +127,8 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 	if code != StatusNoStatus && !code.OnWire() {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
-	c.closing.Store(true)
 	c.startClose(code, reason)
+	c.closing.Store(true)
 	c.wanted.Add(1)
 	c.stopWaiting()
 	select {
@@ -159,7 +159,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 // drain reads and drops messages until the connection ends or ctx is done.
 func (c *Conn) drain(ctx context.Context) error {
 	if c.reader != nil {
-		c.reader.end(c.Err())
+		c.reader.end(c.unreadable())
 	}
 	c.release()
 	for {

@@ -48,6 +48,9 @@ func newConn(tr transport, s *settings, a *addrs, client bool, subprotocol strin
 
 // acquire takes the right to read, from a background reader if need be.
 func (c *Conn) acquire(ctx context.Context) error {
+	if c.closing.Load() {
+		return c.unreadable() // without waiting for Close, which reads
+	}
 	select {
 	case c.role <- struct{}{}:
 		return nil
@@ -107,7 +110,7 @@ func (c *Conn) enter(ctx context.Context, as readerKind) error {
 	case as == background && c.wanted.Load() > 0:
 		return errInterrupted
 	case as == forMessages && c.closing.Load():
-		return c.Err()
+		return c.unreadable()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -169,15 +172,17 @@ func (c *Conn) begin(ctx context.Context, loan uint64) error {
 
 // unreadable returns why no message can be read any more.
 func (c *Conn) unreadable() error {
-	if c.closing.Load() {
-		return c.Err()
-	}
 	select {
 	case <-c.done:
-		return c.Err()
 	default:
-		return nil
+		if !c.closing.Load() {
+			return nil
+		}
 	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return ErrClosed // no close frame could be sent
 }
 
 // finish ends what begin began, and sees to it that somebody looks after the connection if nobody reads it.

@@ -49,6 +49,7 @@ type core struct {
 	room      chan struct{}
 	pings     []*pingWaiter
 	lastPing  uint64
+	lastPong  uint64 // the latest ping that has been answered
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
 	closer    *time.Timer // ends a closing handshake that takes too long

@@ -147,11 +147,7 @@ func (o *DialOptions) dialOnce(ctx context.Context, config *dialer.Config, targe
 	if err != nil {
 		return nil, nil, fmt.Errorf("ws: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() {
-		if nc.SetDeadline(past) != nil {
-			nc.Close() // it has no deadlines
-		}
-	})
+	stop := context.AfterFunc(ctx, func() { giveUp(nc) })
 	c, resp, err := o.shake(nc, req, offer)
 	if !stop() && err == nil {
 		c.CloseNow()
@@ -162,6 +158,13 @@ func (o *DialOptions) dialOnce(ctx context.Context, config *dialer.Config, targe
 		return nil, resp, err
 	}
 	return c, resp, nil
+}
+
+// giveUp has reads and writes return.
+func giveUp(nc net.Conn) {
+	if nc.SetDeadline(past) != nil {
+		nc.Close() // it has no deadlines
+	}
 }
 
 // bodyTimeout is how long the body of a refusal may take.
@@ -182,7 +185,7 @@ func (o *DialOptions) shake(nc net.Conn, req *http.Request, offer *handshake.Off
 	}
 	subprotocol, agreed, err := offer.CheckResponse(resp)
 	if err != nil {
-		defer time.AfterFunc(bodyTimeout, func() { nc.SetReadDeadline(past) }).Stop()
+		defer time.AfterFunc(bodyTimeout, func() { giveUp(nc) }).Stop()
 		keepBody(resp)
 		return nil, resp, err
 	}

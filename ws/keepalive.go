@@ -2,6 +2,7 @@ package ws
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"baro.dev/ws/internal/frame"
@@ -36,7 +37,7 @@ func (c *core) pong(payload []byte) {
 }
 
 // ponged wakes who waits for the pong, and for those to earlier pings: a peer may answer the latest alone (5.5.3). It
-// reports whether anybody did.
+// reports whether the pong was asked for, even if nobody waits for it.
 func (c *core) ponged(payload []byte) bool {
 	if len(payload) != 8 {
 		return false // unsolicited
@@ -44,18 +45,17 @@ func (c *core) ponged(payload []byte) bool {
 	id := binary.BigEndian.Uint64(payload)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, w := range c.pings {
-		if w.id != id {
-			continue
-		}
-		for _, answered := range c.pings[:i+1] {
-			answered.rtt = time.Since(answered.sent)
-			close(answered.done)
-		}
-		c.pings = append([]*pingWaiter(nil), c.pings[i+1:]...)
-		return true
+	if id <= c.lastPong || id > c.lastPing {
+		return false
 	}
-	return false
+	c.lastPong = id
+	for len(c.pings) > 0 && c.pings[0].id <= id {
+		answered := c.pings[0]
+		answered.rtt = time.Since(answered.sent)
+		close(answered.done)
+		c.pings = slices.Delete(c.pings, 0, 1)
+	}
+	return true
 }
 
 // ping sends a ping; the waiter is done when the pong has come.

@@ -37,7 +37,7 @@ func (c *Conn) whole(ctx context.Context) (Message, error) {
 func (c *Conn) piece(ctx context.Context) (frame.Event, error) {
 	for {
 		if c.closing.Load() {
-			return frame.Event{}, c.Err()
+			return frame.Event{}, c.unreadable()
 		}
 		ev, err := c.next()
 		if err != nil {

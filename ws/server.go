@@ -53,7 +53,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Deferred, since a handler may end the goroutine (runtime.Goexit).
+	returned := false
 	defer func() {
+		if !returned {
+			c.fail(goexited())
+		}
 		c.startTicker()
 		if c.onStream() {
 			c.run()
@@ -64,6 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.OnOpen != nil {
 		c.guard(func() { s.OnOpen(c, r) })
 	}
+	returned = true
 }
 
 // open does the handshake. Without one it returns nil, and the request has been answered.

@@ -51,7 +51,7 @@ func (s *Socket) run() {
 	var err error
 	defer func() {
 		if err == nil {
-			err = s.fail(&CloseError{Code: StatusInternalError, Reason: "internal error", Err: errGoexit})
+			err = s.fail(goexited())
 		}
 		s.dropInput()
 		s.readMu.Unlock()
@@ -60,6 +60,11 @@ func (s *Socket) run() {
 		}
 	}()
 	err = s.serve()
+}
+
+// goexited is how a connection ends whose handler did not return.
+func goexited() *CloseError {
+	return &CloseError{Code: StatusInternalError, Reason: "internal error", Err: errGoexit}
 }
 
 var errGoexit = errors.New("ws: handler ended its goroutine")
