@@ -11,6 +11,7 @@ import (
 	"log"
 	"net/http"
 	"sync"
+	"time"
 
 	"baro.dev/ws"
 )
@@ -22,7 +23,8 @@ func main() {
 	addr := flag.String("listen", "localhost:8080", "address to listen on")
 	flag.Parse()
 	log.Printf("http://%s/", *addr)
-	log.Fatal(http.ListenAndServe(*addr, newChat()))
+	server := &http.Server{Addr: *addr, Handler: newChat(), ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(server.ListenAndServe())
 }
 
 // newChat returns the page at / and the room at /ws?name=NAME.
