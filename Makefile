@@ -39,24 +39,34 @@ format:
 
 .PHONY: vet
 vet:
-	@for module in $(MODULES); do echo "go vet $$module"; (cd $$module && go vet ./...) || exit 1; done
+	@failed=0; \
+	for module in $(MODULES); do \
+		echo "go vet $$module"; (cd $$module && go vet ./...) || failed=1; \
+	done; exit $$failed
 
 # The other systems' own files, tests included, are compiled at least; 386 for the lengths that do not fit its int.
 .PHONY: cross
 cross:
-	@for target in $(TARGETS); do \
+	@failed=0; \
+	for target in $(TARGETS); do \
 		echo "go build, go vet $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
-		go build ./... && go vet ./... || exit 1; \
-	done
+		go build ./... && go vet ./... || failed=1; \
+	done; exit $$failed
 
 .PHONY: tidy
 tidy:
-	@for module in $(MODULES); do echo "go mod tidy -diff $$module"; (cd $$module && go mod tidy -diff) || exit 1; done
+	@failed=0; \
+	for module in $(MODULES); do \
+		echo "go mod tidy -diff $$module"; (cd $$module && go mod tidy -diff) || failed=1; \
+	done; exit $$failed
 
 .PHONY: lint
 lint: bin/golangci-lint ## Run the linters
-	@for module in $(MODULES); do echo "golangci-lint $$module"; (cd $$module && "$(CURDIR)/bin/golangci-lint" run ./...) || exit 1; done
+	@failed=0; \
+	for module in $(MODULES); do \
+		echo "golangci-lint $$module"; (cd $$module && "$(CURDIR)/bin/golangci-lint" run ./...) || failed=1; \
+	done; exit $$failed
 
 .PHONY: vuln
 vuln: bin/govulncheck
