@@ -30,7 +30,11 @@ func toProblem(err error) *problem {
 	}
 	if wrong, ok := errors.AsType[*channel.InvalidError](err); ok {
 		words := strings.Fields(wrong.What)
-		return badRequest("invalid_"+words[len(words)-1], wrong.What+": "+wrong.Reason)
+		what := words[len(words)-1]
+		if wrong.What == "event name" {
+			what = "event" // a name alone is that of a channel
+		}
+		return badRequest("invalid_"+what, wrong.What+": "+wrong.Reason)
 	}
 	message := strings.TrimPrefix(err.Error(), "channel: ")
 	switch {

@@ -87,17 +87,17 @@ func TestPublishEventAndID(t *testing.T) {
 		t.Errorf("published %+v", m)
 	}
 	bad := map[string]string{
-		"event=baro.reset":                     "invalid_name",
+		"event=baro.reset":                     "invalid_event",
 		"event=a;base64":                       "invalid_query", // net/url takes no semicolons
-		"event=a%3Bbase64":                     "invalid_name",
-		"event=a%0Adata:%20forged":             "invalid_name",
-		"event=" + strings.Repeat("e", 129):    "invalid_name",
+		"event=a%3Bbase64":                     "invalid_event",
+		"event=a%0Adata:%20forged":             "invalid_event",
+		"event=" + strings.Repeat("e", 129):    "invalid_event",
 		"id=%00":                               "invalid_id",
 		"id=" + strings.Repeat("i", 129):       "invalid_id",
 		"id=a&id=b":                            "invalid_query",
-		"event=%ff":                            "invalid_name",
+		"event=%ff":                            "invalid_event",
 		"id=%E2%80%A8":                         "invalid_id",
-		"event=a%0D%0Aid:%20forged:1%0D%0A%0D": "invalid_name",
+		"event=a%0D%0Aid:%20forged:1%0D%0A%0D": "invalid_event",
 	}
 	for query, code := range bad {
 		response, body := request(t, "POST", s.url("/c/a?"+query), "x")

@@ -76,7 +76,7 @@ func TestSocketEnvelopes(t *testing.T) {
 		{sent: `{"base64":"AP8="}`, want: channel.Message{Data: []byte{0, 255}, Binary: true}},
 		{sent: `nonsense`, wrong: "invalid_envelope"},
 		{sent: `{"event":"e"}`, wrong: "invalid_envelope"},
-		{sent: `{"data":"x","event":"baro.reset"}`, wrong: "invalid_name"},
+		{sent: `{"data":"x","event":"baro.reset"}`, wrong: "invalid_event"},
 		{sent: `{"data":"` + strings.Repeat("x", 256<<10+1) + `"}`, wrong: "too_large"},
 		{sent: `{"data":"still here"}`, want: channel.Message{Data: []byte("still here")}},
 	} {
