@@ -54,10 +54,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // bound limits the time that the client may take for its body, and for its answer. Streams bound theirs piece by piece.
 func (s *Server) bound(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
+	limit := s.config.WriteTimeout
 	if r.ContentLength != 0 && r.Method != http.MethodConnect {
 		_ = control.SetReadDeadline(time.Now().Add(s.config.BodyTimeout))
+		limit += s.config.BodyTimeout // the answer comes after the body, and HTTP/2 resets a stream whose time is over
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(limit))
 }
 
 // recoverFrom keeps the process alive when a handler panics, as net/http does, but says so in our log.

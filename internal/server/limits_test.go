@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -145,6 +146,39 @@ func TestStalledBodies(t *testing.T) {
 		}
 	}
 	eventually(t, "all connections are gone", func() bool { return s.connections.open.Load() == 0 })
+}
+
+// The time for an answer begins when the body is there, or has not come: over HTTP/2 as well.
+func TestSlowBodies(t *testing.T) {
+	cert, key, pool := certificate(t)
+	config := Config{BodyTimeout: time.Second, WriteTimeout: 200 * time.Millisecond}
+	plain := start(t, config)
+	config.TLSCert, config.TLSKey = cert, key
+	secure := start(t, config)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	c := &http.Client{Transport: transport, Timeout: time.Minute}
+
+	for _, s := range []*Server{plain, secure} {
+		for end, status := range map[time.Duration]int{
+			500 * time.Millisecond: http.StatusOK,
+			time.Hour:              http.StatusRequestTimeout,
+		} {
+			body, w := io.Pipe()
+			go func() { _, _ = io.WriteString(w, "a") }()
+			timer := time.AfterFunc(end, func() { w.Close() })
+			response, err := c.Post(s.url("/c/a"), "text/plain", body)
+			timer.Stop()
+			body.Close()
+			if err != nil {
+				t.Errorf("%s: %v", s.scheme(), err)
+				continue
+			}
+			if response.Body.Close(); response.StatusCode != status {
+				t.Errorf("%s: status %d, want %d", s.scheme(), response.StatusCode, status)
+			}
+		}
+	}
 }
 
 // A client that does not read is cut, whether it fills its queue or its connection; the others notice nothing, and what

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"baro.dev/channel"
@@ -29,6 +30,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		return
 	}
 	data, err := s.readBody(w, r)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
 	if err != nil {
 		s.fail(w, r, err)
 		return
