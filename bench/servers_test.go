@@ -4,10 +4,11 @@ import (
 	"context"
 	"net/http"
 
-	"baro.dev/ws"
 	"github.com/coder/websocket"
 	gorilla "github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
+
+	"baro.dev/ws"
 )
 
 // server is an echo server as the users of its library would write it, at its best.

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,7 +85,7 @@ func tryUpgrade(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*upgr
 
 // refuse answers the request with err and returns err.
 func refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	he, ok := err.(*HandshakeError)
+	he, ok := errors.AsType[*HandshakeError](err)
 	if !ok {
 		he = &HandshakeError{Status: http.StatusInternalServerError, Reason: err.Error()}
 	}

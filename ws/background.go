@@ -127,7 +127,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 	if code != StatusNoStatus && !code.OnWire() {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
-	c.startClose(code, reason)
+	_ = c.startClose(code, reason) // if it has ended before, the end below says so
 	c.closing.Store(true)
 	c.wanted.Add(1)
 	c.stopWaiting()

@@ -252,7 +252,7 @@ func (c *core) end(err error) {
 	}
 	gracefully := c.finish != finishNone && c.out.empty()
 	c.mu.Unlock()
-	c.tr.close(gracefully)
+	_ = c.tr.close(gracefully)
 	close(c.done)
 	if c.onEnd != nil {
 		c.onEnd()

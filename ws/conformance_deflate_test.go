@@ -46,7 +46,7 @@ func packedRows() []row {
 	limits := ws.Limits{MaxMessageSize: 1000}
 	one := firstFrame(opText, helloPacked[:1]).with(rsv1)
 	var bytewise []wireFrame
-	for _, c := range strings.Split(helloPacked[1:], "") {
+	for c := range strings.SplitSeq(helloPacked[1:], "") {
 		bytewise = append(bytewise, nextFrame(c))
 	}
 	return []row{

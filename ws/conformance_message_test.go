@@ -15,7 +15,7 @@ func fragmentRows() []row {
 	)
 	var singles []wireFrame
 	singles = append(singles, firstFrame(opText, ""))
-	for _, c := range strings.Split(strings.Repeat("x", 300), "") {
+	for c := range strings.SplitSeq(strings.Repeat("x", 300), "") {
 		singles = append(singles, nextFrame(c))
 	}
 	return []row{

@@ -20,7 +20,6 @@ type requestRow struct {
 	request string            // but for the empty line
 	status  int               // 101 if 0
 	header  map[string]string // of the response; "-" for one that must not be there
-	tls     bool
 }
 
 // request is a good request with lines replaced ("Name: value"), removed ("-Name") or added ("+Name: value").

@@ -343,7 +343,7 @@ func TestHostileAccept(t *testing.T) {
 		if err := s.Serve(&failingListener{err: errors.New("gone")}); err == nil || errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
-		l := &failingListener{err: tooManyFiles{}, times: 50}
+		l := &failingListener{err: tooManyFilesError{}, times: 50}
 		start := time.Now()
 		s.Serve(l)
 		if took := time.Since(start); took < 5*time.Second {
@@ -369,9 +369,9 @@ func (l *failingListener) Accept() (net.Conn, error) {
 func (l *failingListener) Close() error   { return nil }
 func (l *failingListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// tooManyFiles is what Accept says when there are no descriptors left.
-type tooManyFiles struct{}
+// tooManyFilesError is what Accept says when there are no descriptors left.
+type tooManyFilesError struct{}
 
-func (tooManyFiles) Error() string   { return "too many open files" }
-func (tooManyFiles) Timeout() bool   { return false }
-func (tooManyFiles) Temporary() bool { return true }
+func (tooManyFilesError) Error() string   { return "too many open files" }
+func (tooManyFilesError) Timeout() bool   { return false }
+func (tooManyFilesError) Temporary() bool { return true }

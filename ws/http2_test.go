@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	_ "baro.dev/internal/extendedconnect"
 	"baro.dev/ws"
 	"baro.dev/ws/wsh2"
-	"golang.org/x/net/http2"
 )
 
 // serveTLS starts an HTTPS server with HTTP/2 and returns its wss URL and its roots.

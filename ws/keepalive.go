@@ -32,7 +32,7 @@ func (c *core) sendControl(op frame.Opcode, payload []byte) error {
 // goes without an answer.
 func (c *core) pong(payload []byte) {
 	if c.Buffered() < c.set.maxQueue {
-		c.sendControl(frame.Pong, payload)
+		_ = c.sendControl(frame.Pong, payload)
 	}
 }
 

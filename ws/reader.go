@@ -143,7 +143,7 @@ func (r *messageReader) end(err error) {
 	r.err = err
 	r.piece = nil
 	if r.inflate != nil {
-		r.inflate.Close()
+		_ = r.inflate.Close()
 	}
 	r.c.reader = nil
 	r.c.release()

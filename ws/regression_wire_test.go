@@ -116,7 +116,7 @@ func TestReadCancelledAnywhere(t *testing.T) {
 			},
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {
-				for cut := range len(b) {
+				for cut := range b {
 					synctest.Test(t, func(t *testing.T) {
 						c, p := dialed(t, packed)
 						p.Write(b[:cut])

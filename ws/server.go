@@ -130,7 +130,7 @@ func (s *Server) add(c *Socket) {
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {
-		c.Close(StatusGoingAway, "")
+		_ = c.Close(StatusGoingAway, "")
 	}
 }
 
@@ -199,13 +199,13 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	empty := s.drain()
 	for _, c := range s.sockets() {
-		c.Close(StatusGoingAway, "")
+		_ = c.Close(StatusGoingAway, "")
 	}
 	select {
 	case <-empty:
 		return nil
 	case <-ctx.Done():
-		s.Close()
+		_ = s.Close()
 		return context.Cause(ctx)
 	}
 }

@@ -110,7 +110,7 @@ func (t *deadlineTransport) close(gracefully bool) error {
 
 func closeWrite(c any) {
 	if cw, ok := c.(interface{ CloseWrite() error }); ok {
-		cw.CloseWrite()
+		_ = cw.CloseWrite()
 	}
 }
 

@@ -36,7 +36,7 @@ func main() {
 		err = http.ListenAndServe(os.Args[2], &ws.Server{
 			Options:   ws.AcceptOptions{Limits: limits, Compression: compression, Queue: queue},
 			Inline:    os.Args[1] == "inline",
-			OnMessage: func(c *ws.Socket, m ws.Message) { c.Send(m.Type, m.Data) },
+			OnMessage: func(c *ws.Socket, m ws.Message) { _ = c.Send(m.Type, m.Data) },
 		})
 	case "conn":
 		err = http.ListenAndServe(os.Args[2], http.HandlerFunc(accept))
@@ -56,7 +56,7 @@ func accept(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.CloseNow()
-	echo(context.Background(), c)
+	_ = echo(context.Background(), c)
 }
 
 func echo(ctx context.Context, c *ws.Conn) error {
@@ -84,7 +84,7 @@ func runCases(url string) error {
 	if err != nil {
 		return err
 	}
-	c.Close(ctx, ws.StatusNormalClosure, "")
+	_ = c.Close(ctx, ws.StatusNormalClosure, "")
 	cases, err := strconv.Atoi(m.String())
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func runCases(url string) error {
 			log.Printf("case %d: %v", i, err)
 			continue
 		}
-		echo(ctx, c)
+		_ = echo(ctx, c)
 		// Without it the report would show a stream that was cut.
 		select {
 		case <-c.Done():

@@ -65,7 +65,7 @@ func borrow(dst []byte, level, bits int, window *Window, size int) *compressor {
 
 // finish ends the message, without the tail (RFC 7692 7.2.1), and gives the compressor back.
 func (c *compressor) finish() []byte {
-	c.flate.Flush()
+	_ = c.flate.Flush() // appends to c.out, which cannot fail
 	out := c.out[:len(c.out)-4]
 	c.release()
 	return out
@@ -95,7 +95,7 @@ func Compress(dst, src []byte, level, bits int, window *Window) []byte {
 		dst = compressShort(dst, src, window, 1<<bits)
 	default:
 		c := borrow(dst, level, bits, window, len(src))
-		c.flate.Write(src)
+		_, _ = c.flate.Write(src)
 		dst = c.finish()
 	}
 	window.Write(src)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -185,7 +186,7 @@ func TestDecompressCapacity(t *testing.T) {
 	src := Compress(nil, text, 1, 15, nil)
 	for capacity := range 1300 {
 		guarded := bytes.Repeat([]byte{0xaa}, 1400)
-		got, err := Decompress(guarded[:0:capacity], src[:len(src):len(src)], noLimit, 15, nil)
+		got, err := Decompress(guarded[:0:capacity], slices.Clip(src), noLimit, 15, nil)
 		if err != nil || !bytes.Equal(got, text) {
 			t.Fatalf("capacity %d: %v", capacity, err)
 		}

@@ -134,7 +134,8 @@ func (f *inflater) dynamic(r *bitReader) (status, bool) {
 	for i := 0; i < len(lengths); {
 		r.refill()
 		e := f.meta[r.bits&(lengthSize-1)]
-		symbol, repeated, count := e.value(), uint8(0), 0
+		var count int
+		symbol, repeated := e.value(), uint8(0)
 		take := e.length()
 		switch {
 		case e == entryBad:

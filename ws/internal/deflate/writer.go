@@ -16,7 +16,7 @@ func NewWriter(level, bits int, window *Window) *Writer {
 // Append takes the next bytes of the message, appends to dst what compressed bytes that makes, possibly none, and returns it.
 func (w *Writer) Append(dst, p []byte) []byte {
 	w.c.out = dst
-	w.c.flate.Write(p)
+	_, _ = w.c.flate.Write(p) // appends to w.c.out, which cannot fail
 	w.window.Write(p)
 	return w.taken()
 }
@@ -24,7 +24,7 @@ func (w *Writer) Append(dst, p []byte) []byte {
 // Flush appends to dst all that the receiver needs to decode what was appended so far, and returns it.
 func (w *Writer) Flush(dst []byte) []byte {
 	w.c.out = dst
-	w.c.flate.Flush()
+	_ = w.c.flate.Flush()
 	return w.taken()
 }
 

@@ -36,7 +36,7 @@ func (t *Target) follow(location string) (*Target, error) {
 		return nil, errors.New("no Location")
 	}
 	if len(location) > maxLocation {
-		return nil, errors.New("Location is too long")
+		return nil, errors.New("the Location is too long")
 	}
 	ref, err := url.Parse(location)
 	if err != nil {

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -27,9 +28,7 @@ func (e *Error) Error() string { return "websocket handshake: " + e.Reason }
 // follow must not be taken for another request. Over HTTP/2 and HTTP/3 only the stream ends.
 func (e *Error) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	for name, values := range e.Header {
-		h[name] = values
-	}
+	maps.Copy(h, e.Header)
 	if r.ProtoMajor < 2 {
 		// Separate lines: net/http closes only on a first line that reads exactly "close".
 		h["Connection"] = []string{"close"}

@@ -126,14 +126,12 @@ func (s *extensionScanner) param() (p param, ok bool) {
 
 // quoted reads a quoted string. RFC 6455 9.1: unescaped, it MUST be a token.
 func (s *extensionScanner) quoted() (value string, ok bool) {
-	body := s.rest[1:]
-	end := strings.IndexByte(body, '"')
-	if end < 0 {
+	value, rest, ok := strings.Cut(s.rest[1:], `"`)
+	if !ok {
 		return "", false
 	}
 	// A token contains neither quote nor backslash, so that every backslash escapes the byte after it, and no quote
 	// that ends a valid string is escaped.
-	value = body[:end]
 	if strings.IndexByte(value, '\\') >= 0 {
 		unescaped := make([]byte, 0, len(value))
 		for i := 0; i < len(value); i++ {
@@ -150,6 +148,6 @@ func (s *extensionScanner) quoted() (value string, ok bool) {
 	if !isToken(value) {
 		return "", false
 	}
-	s.rest = body[end+1:]
+	s.rest = rest
 	return value, true
 }
