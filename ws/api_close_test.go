@@ -105,7 +105,8 @@ func TestCloseConcurrently(t *testing.T) {
 // What was written before Close arrives before the close, all of it; what the peer sends meanwhile is dropped.
 func TestCloseAfterWrites(t *testing.T) {
 	const messages = 40
-	eachLink(t, ws.AcceptOptions{}, func(t *testing.T, client, server *ws.Conn) {
+	o := ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: -1}} // however busy this machine is
+	eachLink(t, o, func(t *testing.T, client, server *ws.Conn) {
 		mustWrite(t, server, "dropped")
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -129,6 +130,36 @@ func TestCloseAfterWrites(t *testing.T) {
 		wg.Wait()
 		if _, err := client.Read(t.Context()); !errors.Is(err, ws.ErrClosed) {
 			t.Error(err)
+		}
+	})
+}
+
+// Whoever reads finds that the connection is being closed, and its deferred CloseNow must not cut the closing short.
+func TestCloseBesideReader(t *testing.T) {
+	const messages = 20
+	eachLink(t, ws.AcceptOptions{}, func(t *testing.T, client, server *ws.Conn) {
+		for _, c := range []*ws.Conn{client, server} {
+			for range 3 { // readers that have begun, and others that begin later
+				go func() {
+					defer c.CloseNow()
+					for _, err := range c.Messages(t.Context()) {
+						if err != nil {
+							return
+						}
+					}
+				}()
+			}
+		}
+		for i := range messages {
+			mustWrite(t, client, text(20_000, byte(i)))
+		}
+		if err := client.Close(t.Context(), 4000, "done"); err != nil {
+			t.Error(err)
+		}
+		<-server.Done()
+		var ce *ws.CloseError
+		if !errors.As(server.Err(), &ce) || !ce.Remote || ce.Code != 4000 {
+			t.Error(server.Err())
 		}
 	})
 }
