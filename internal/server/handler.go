@@ -153,8 +153,10 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q que
 	default:
 		err = &problem{http.StatusNotAcceptable, "not_acceptable", "a channel is to be had as " + typeJSON + ", " + typeSSE + " or " + typeNDJSON}
 	}
-	// A client that has gone is not answered.
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler) // the client has gone, or half of it: it must not take silence for an answer
+	}
+	if err != nil {
 		s.fail(w, r, err)
 	}
 }

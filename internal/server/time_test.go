@@ -210,11 +210,16 @@ func TestPollOfClientThatWent(t *testing.T) {
 		ctx, gone := context.WithCancel(t.Context())
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/c/a?wait=30s", nil)
 		w := &written{header: http.Header{}}
-		done := make(chan struct{})
-		go func() { defer close(done); s.ServeHTTP(w, r) }()
+		ended := make(chan any)
+		go func() {
+			defer func() { ended <- recover() }()
+			s.ServeHTTP(w, r)
+		}()
 		synctest.Wait()
 		gone()
-		<-done
+		if v := <-ended; v != http.ErrAbortHandler {
+			t.Errorf("it ended with %v", v)
+		}
 		if got := w.take(); got != "" {
 			t.Errorf("it was answered %q", got)
 		}
