@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"baro.dev/channel"
+	"baro.dev/ws"
 )
 
 func TestShutdown(t *testing.T) {
@@ -117,5 +123,78 @@ func TestNewClientsWhileStopping(t *testing.T) {
 		if response.Header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
+	}
+}
+
+// Once the streams are told to end, nothing is published any more that they would not have.
+func TestPublishWhileStopping(t *testing.T) {
+	s := start(t, Config{})
+	plain, envelope := dialSocket(t, s, "/c/a", nil), dialSocket(t, s, "/c/a", envelopes)
+	s.drain()
+	response, body := request(t, "POST", s.url("/c/a"), "x")
+	wantError(t, response, body, 503, "stopping")
+	for _, c := range []*ws.Conn{plain, envelope} {
+		if err := c.Write(t.Context(), ws.Text, []byte(`{"data":"x"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := plain.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		t.Errorf("a plain frame: %v", err)
+	}
+	if m := readSocket(t, envelope); !strings.Contains(m.String(), `"stopping"`) {
+		t.Errorf("an envelope: %s", m.Data)
+	}
+	if batch, err := s.Hub().Read("a", channel.Oldest(), 0); err != nil || len(batch.Messages) > 0 {
+		t.Errorf("published %v, %v", batch.Messages, err)
+	}
+}
+
+// What was answered with 200 reaches the streams there are, however close the end is.
+func TestPublishedReachesStreams(t *testing.T) {
+	s := start(t, Config{QueueBytes: 64 << 20})
+	response, err := open(t.Context(), client(t), s.url("/c/a"), typeNDJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	eventually(t, "it is there", func() bool { return s.used() == 1 })
+	var accepted atomic.Int64
+	var publishers sync.WaitGroup
+	for range 4 {
+		publishers.Go(func() {
+			for {
+				if _, err := s.put("a", channel.Message{Data: []byte("x")}); err != nil {
+					return
+				}
+				if accepted.Add(1) == 200 {
+					go s.Shutdown(context.Background())
+				}
+			}
+		})
+	}
+	body, err := io.ReadAll(response.Body)
+	publishers.Wait()
+	if got := int64(strings.Count(string(body), `"offset"`)); err != nil || got != accepted.Load() {
+		t.Errorf("%d of %d came, %v", got, accepted.Load(), err)
+	}
+}
+
+// A client that closes its half of the connection while it waits gets no answer, rather than an empty one.
+func TestHalfClosedPoll(t *testing.T) {
+	var logged atomic.Int32
+	s := start(t, Config{Log: slog.New(messages{slog.DiscardHandler, "handler panicked", &logged})})
+	c := dial(t, s)
+	if _, err := io.WriteString(c, "GET /c/a?wait=30s HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it waits", func() bool { return s.used() == 1 })
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
+		t.Errorf("answered %q, %v", answer, err)
+	}
+	if logged.Load() > 0 {
+		t.Error("the log speaks of a panic")
 	}
 }

@@ -35,7 +35,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		s.fail(w, r, err)
 		return
 	}
-	m, err := s.hub.Publish(name, channel.Message{
+	m, err := s.put(name, channel.Message{
 		Event:  q.get("event"),
 		ID:     q.get("id"),
 		Data:   data,

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"baro.dev/channel"
@@ -29,6 +30,7 @@ type Server struct {
 	connections connections
 	draining    context.Context // done when the server is to stop
 	drain       context.CancelFunc
+	publishing  sync.RWMutex // held while publishing: what clients publish reaches every stream before draining is done
 
 	http     *http.Server
 	listener net.Listener
@@ -109,12 +111,11 @@ func (s *Server) Serve() error {
 	return err
 }
 
-// Shutdown stops the server gently: it accepts no more connections, answers the polls that wait, ends streams and
+// Shutdown stops the server gently: it accepts no more connections and publishes nothing more, answers the polls that wait, ends streams and
 // WebSockets, telling the clients when to come back, and waits until all is said. When ctx ends before, what is left is
 // cut, and the error is that of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.clients.drain()
-	s.drain()
+	s.stop()
 	socketsGone := make(chan struct{})
 	go func() {
 		defer close(socketsGone)
@@ -133,10 +134,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close stops the server at once.
 func (s *Server) Close() {
-	s.clients.drain()
-	s.drain()
+	s.stop()
 	s.sockets.closeNow()
 	_ = s.http.Close()
+}
+
+// stop refuses new clients and what is published from now on, and then has streams and polls end.
+func (s *Server) stop() {
+	s.clients.drain()
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.drain()
+}
+
+// put publishes what a client sent, unless the server stops.
+func (s *Server) put(name string, m channel.Message) (*channel.Message, error) {
+	s.publishing.RLock()
+	defer s.publishing.RUnlock()
+	if s.draining.Err() != nil {
+		return nil, errDraining
+	}
+	return s.hub.Publish(name, m)
 }
 
 // returnAfter is when one client of a server that stops is to come back: not all at once.

@@ -113,38 +113,53 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	j := r.Context().Value(joiningKey{}).(*joining)
 	j.opened = true
 	c.Data = j.client
-	next, err := k.catchUp(c, j.client, j.from)
-	if err == nil {
-		err = k.join(c, j.client, next)
-	}
-	if errors.Is(err, channel.ErrNotRecoverable) {
-		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
-	} else if err != nil {
-		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+	if err := k.begin(c, j.client, j.from); err != nil {
+		k.refuse(c, err)
 	}
 }
 
-// catchUp sends what the client missed, part by part.
-func (k *sockets) catchUp(c *ws.Socket, client *socketClient, from channel.From) (channel.Position, error) {
-	hub := k.server.hub
-	batch, err := hub.Read(client.name, from, catchUpBytes)
-	if errors.Is(err, channel.ErrNotRecoverable) && client.format == envelopeFormat {
-		if batch, err = hub.Read(client.name, channel.Now(), 0); err == nil {
-			err = c.Send(ws.Text, resetEnvelope(batch.Next))
-		}
-	}
-	for err == nil {
-		for _, m := range batch.Messages {
-			if err := k.write(c, client.format.prepare(m)); err != nil {
-				return channel.Position{}, err
+// begin sends what the client missed, part by part, and then what comes. Where it cannot be had, those who can be told
+// are, and it begins with the next message.
+func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From) error {
+	for {
+		batch, err := k.server.hub.Read(client.name, from, catchUpBytes)
+		if errors.Is(err, channel.ErrNotRecoverable) && client.format == envelopeFormat {
+			if batch, err = k.server.hub.Read(client.name, channel.Now(), 0); err == nil {
+				err = k.write(c, prepared(ws.Text, resetEnvelope(batch.Next)))
 			}
 		}
-		if !batch.More {
-			return batch.Next, nil
+		if err != nil {
+			return err
 		}
-		batch, err = hub.Read(client.name, channel.After(batch.Next), catchUpBytes)
+		for _, m := range batch.Messages {
+			if err := k.write(c, client.format.prepare(m)); err != nil {
+				return err
+			}
+		}
+		from = channel.After(batch.Next)
+		if batch.More {
+			continue
+		}
+		// What was published since the read may be lost already, if the client was slow: the next read says so.
+		if err := k.join(c, client, from); !errors.Is(err, channel.ErrNotRecoverable) {
+			return err
+		}
 	}
-	return channel.Position{}, err
+}
+
+// refuse closes a connection because of err, in words that a client understands.
+func (k *sockets) refuse(c *ws.Socket, err error) {
+	switch {
+	case errors.Is(err, channel.ErrNotRecoverable):
+		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
+	case k.server.draining.Err() != nil:
+		_ = c.Close(ws.StatusGoingAway, toProblem(errDraining).message)
+	case errors.Is(err, context.DeadlineExceeded):
+		k.logSlow(c)
+		_ = c.Close(ws.StatusPolicyViolation, "too slow")
+	default:
+		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+	}
 }
 
 // write sends a message that the client must accept in time.
@@ -155,10 +170,10 @@ func (k *sockets) write(c *ws.Socket, p *ws.PreparedMessage) error {
 }
 
 // join has what is published from now on sent. A client that is too slow for it is closed by its queue.
-func (k *sockets) join(c *ws.Socket, client *socketClient, next channel.Position) error {
+func (k *sockets) join(c *ws.Socket, client *socketClient, from channel.From) error {
 	format := client.format
 	var err error
-	client.subscription, err = k.server.hub.Subscribe(client.name, channel.After(next), channel.SubscriberFunc(func(m *channel.Message) {
+	client.subscription, err = k.server.hub.Subscribe(client.name, from, channel.SubscriberFunc(func(m *channel.Message) {
 		_ = c.SendPrepared(channel.Shared(m, format, format.prepare))
 	}))
 	return err
@@ -171,19 +186,27 @@ func (k *sockets) close(c *ws.Socket, err error) {
 		client.subscription.Close()
 	}
 	if errors.Is(err, ws.ErrQueueFull) {
-		k.server.log.Debug("slow client cut", "channel", client.name, "remote", c.RemoteAddr())
+		k.logSlow(c)
 	}
 	client.leave()
 }
 
+func (k *sockets) logSlow(c *ws.Socket) {
+	remote := ""
+	if a := c.RemoteAddr(); a != nil {
+		remote = a.String()
+	}
+	k.server.log.Debug("slow client cut", "channel", c.Data.(*socketClient).name, "remote", remote)
+}
+
 // publish publishes a plain frame.
 func (k *sockets) publish(c *ws.Socket, m ws.Message) {
-	_, err := k.server.hub.Publish(c.Data.(*socketClient).name, channel.Message{
+	_, err := k.server.put(c.Data.(*socketClient).name, channel.Message{
 		Data:   bytes.Clone(m.Data),
 		Binary: m.Type == ws.Binary,
 	})
 	if err != nil {
-		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+		k.refuse(c, err)
 	}
 }
 
@@ -205,7 +228,7 @@ func (k *sockets) tryEnvelope(c *ws.Socket, m ws.Message) error {
 	if err := e.UnmarshalJSON(m.Data); err != nil {
 		return err
 	}
-	_, err := k.server.hub.Publish(c.Data.(*socketClient).name, channel.Message{
+	_, err := k.server.put(c.Data.(*socketClient).name, channel.Message{
 		ID: e.ID, Event: e.Event, Data: e.Data, Binary: e.Binary,
 	})
 	return err
