@@ -16,8 +16,8 @@
 // without an epoch is taken on trust. after=oldest begins with the oldest message kept, after=now with the next
 // one. Without after, polls begin with the oldest message and streams and WebSockets with the next one. A position whose
 // messages cannot be had is answered with 410 and the code not_recoverable (an event stream says so by an event, see
-// below), never with a part of the messages. Every answer to a reader has its starting position in the header
-// Baro-Position, except that of a poll, which has the one to go on from.
+// below), never with a part of the messages. The header Baro-Position has the position that a stream starts at, or the
+// one to go on from after a poll; the answer that opens a WebSocket has none.
 //
 // # Publishing
 //
@@ -57,6 +57,9 @@
 // like to everybody else. With the subprotocol baro.v1.json a message is an envelope in a text frame, and the client
 // publishes one with data or base64, and event and id as wanted; a mistake is answered with an error as below, in a frame.
 //
+// A plain frame has no offset. Whoever wants to recover over plain frames takes the position from elsewhere, a poll for
+// instance, or uses baro.v1.json.
+//
 // Where what was missed cannot be had, the connection is closed with code 4410. With envelopes it goes on instead, after a
 // first frame that says where:
 //
@@ -69,7 +72,9 @@
 //
 // Errors are JSON, with a code for programs and a message for people:
 //
-//	{"error":{"code":"invalid_name","message":"the channel name is empty"}}
+//	{"error":{"code":"invalid_name","message":"channel name: it is empty"}}
+//
+// A WebSocket handshake that is malformed, or for another version, is refused in plain text.
 //
 // # Who may
 //
