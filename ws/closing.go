@@ -260,12 +260,12 @@ func (c *core) end(err error) {
 }
 
 // CloseNow ends the connection without a closing handshake. What is queued is lost. It does nothing to a connection
-// that has ended, and lets one that is ending by itself, because the peer has closed it or it has failed, send its
-// close frame: that takes Limits.CloseTimeout at most, in the background, except that a handler of an HTTP/2 or HTTP/3
-// request is kept until then. So it can be deferred.
+// that has ended, and lets one that is ending by itself, because the peer has closed it, or it has failed, or somebody
+// is in Conn.Close, send its close frame: that takes Limits.CloseTimeout at most, in the background, except that a
+// handler of an HTTP/2 or HTTP/3 request is kept until then. So it can be deferred.
 func (c *core) CloseNow() error {
 	c.mu.Lock()
-	ending := c.finish != finishNone && !c.ended
+	ending := (c.finish != finishNone || c.closing.Load()) && !c.ended
 	if c.finish == finishWait && !c.flushing && c.out.empty() {
 		ending = false // only the server's end of the stream is missing
 	}

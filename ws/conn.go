@@ -21,7 +21,6 @@ type Conn struct {
 	wanted   atomic.Int32 // those who wait for another reader to leave
 	watcher  *time.Timer  // starts watch
 	watchSet atomic.Bool
-	closing  atomic.Bool // Close has been called: nothing is read any more but the peer's close
 
 	gate     sync.Mutex      // guards what makes a waiting read return
 	pastSet  bool            // a read has been told to return

@@ -58,6 +58,7 @@ type core struct {
 	heard    atomic.Bool // bytes have come since the last tick
 	messaged atomic.Bool // a message has come since the last check for idleness
 	more     atomic.Bool // more input is waiting to be parsed: what is sent now may leave with what follows
+	closing  atomic.Bool // Conn.Close has been called: nothing is read any more but the peer's close
 	paused   atomic.Bool // nobody reads, since a message is being handled
 	waiting  atomic.Bool // somebody reads, but a message waits for its reader
 }
