@@ -195,7 +195,7 @@ type reader struct {
 }
 
 func (r *reader) start(client bool, extensions string) {
-	r.sights = make(chan sight, 256)
+	r.sights = make(chan sight, 64)
 	r.masked = client
 	r.keys = make(map[[4]byte]int)
 	r.inflater = newPeerInflater(extensions, client)

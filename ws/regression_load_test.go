@@ -239,7 +239,7 @@ func TestCloseAmidEverything(t *testing.T) {
 		both(t, func(t *testing.T, client bool) {
 			t.Run(way, func(t *testing.T) {
 				noLeaks(t)
-				for range 10 {
+				for range 5 {
 					c, p := bareConn(t, "tcp", client, nil)
 					go func() { // a peer that reads, and answers what must be answered
 						for s := range p.sights {
