@@ -77,8 +77,8 @@ type input struct {
 	lent   uint64          // the loan that buf and msg are out on; 0: none
 	reader *messageReader  // of the message in progress, if Conn.Reader gave it out
 
-	second   int64 // when control frames were last counted
-	controls int   // and how many there were in that second
+	counting time.Time // when the second began in which control frames are counted
+	controls int       // and how many there have been in it
 }
 
 // deflation is permessage-deflate as it was agreed, seen from this side.

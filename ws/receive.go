@@ -278,8 +278,8 @@ func (c *core) control(ev frame.Event) error {
 
 // countControl refuses floods of control frames.
 func (c *core) countControl() error {
-	if now := time.Now().Unix(); now != c.second {
-		c.second, c.controls = now, 0
+	if now := time.Now(); now.Sub(c.counting) >= time.Second {
+		c.counting, c.controls = now, 0
 	}
 	c.controls++
 	if c.controls > c.set.maxControl {
