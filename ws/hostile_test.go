@@ -62,6 +62,21 @@ func inUse() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
+// settled is inUse when it gets no smaller any more: what is still being handled holds buffers, and what others have left behind
+// goes bit by bit.
+func settled() int64 {
+	least := inUse()
+	for range 50 {
+		time.Sleep(5 * time.Millisecond)
+		now := inUse()
+		if now > least-32<<10 {
+			return min(now, least)
+		}
+		least = now
+	}
+	return least
+}
+
 const megabyte = 1 << 20
 
 // An attack is what a hostile peer does, of groups 8 to 15 of the list of hostile inputs, and what has to come of it: the right
