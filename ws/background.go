@@ -36,9 +36,9 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 				return nil
 			default:
 			}
-			c.waiting.Store(c.ready)
+			c.flags.put(unread, c.ready)
 			err := c.await(ctx, background)
-			c.waiting.Store(false)
+			c.flags.clear(unread)
 			if err == errInterrupted || err == errUnread {
 				return nil
 			} else if err != nil {
@@ -88,8 +88,8 @@ func (c *Conn) takeOver() {
 // while nobody does: then a message that comes before the pong waits to be read, and a second one, or one that is
 // longer than 64 KiB, keeps the pong from being seen until it is read.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	w, err := c.ping()
-	if err != nil {
+	w := &pingWaiter{sent: time.Now(), done: make(chan struct{})}
+	if err := c.ping(w); err != nil {
 		return 0, err
 	}
 	defer c.forget(w)
@@ -128,7 +128,7 @@ func (c *Conn) Close(ctx context.Context, code StatusCode, reason string) error 
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
 	_ = c.startClose(code, reason) // if it has ended before, the end below says so
-	c.closing.Store(true)
+	c.flags.set(closing)
 	c.wanted.Add(1)
 	c.stopWaiting()
 	select {

@@ -69,7 +69,7 @@ func parseClose(p []byte) (*CloseError, error) {
 
 // queueClose queues the one close frame of this side. mu is held.
 func (c *core) queueClose(code StatusCode, reason string) {
-	if c.sentClose || c.ended || c.writeErr != nil {
+	if c.sentClose || c.ended || c.broken {
 		return
 	}
 	var payload [frame.MaxControlPayload]byte
@@ -86,7 +86,7 @@ func (c *core) queueClose(code StatusCode, reason string) {
 // limitClosing ends the connection if the closing handshake takes too long. mu is held.
 func (c *core) limitClosing() {
 	if c.closer == nil && c.set.closeTimeout > 0 {
-		c.closer = time.AfterFunc(c.set.closeTimeout, func() {
+		c.rare().closer = time.AfterFunc(c.set.closeTimeout, func() {
 			c.mu.Lock()
 			err := c.writeErr
 			c.mu.Unlock()
@@ -134,7 +134,7 @@ func (c *core) failLocked(err *CloseError) {
 	c.queueClose(err.Code, err.Reason)
 	c.setErr(err)
 	c.finish = finishLinger
-	if c.onStream() {
+	if c.stream {
 		c.finish = finishClose // nothing is lost by closing a stream
 	}
 	c.limitClosing()
@@ -180,7 +180,7 @@ func (c *core) received(p []byte) error {
 // setErr keeps the first reason why the connection ends. mu is held.
 func (c *core) setErr(err error) {
 	if c.err == nil {
-		c.err = err
+		c.rare().err = err
 	}
 }
 
@@ -233,7 +233,7 @@ func (c *core) end(err error) {
 	case err == nil:
 		err = ErrClosed
 	}
-	c.cut = err
+	c.rare().cut = err
 	c.setErr(err)
 	for _, t := range []*time.Timer{c.closer, c.ticker} {
 		if t != nil {
@@ -246,16 +246,19 @@ func (c *core) end(err error) {
 	if c.held != nil {
 		c.held.drop()
 	}
-	c.pings = nil
+	c.rare().pings = nil
 	if c.cancelCtx != nil {
 		c.cancelCtx(c.err)
 	}
 	gracefully := c.finish != finishNone && c.out.empty()
+	done, onEnd := c.done, c.onEnd
 	c.mu.Unlock()
 	_ = c.tr.close(gracefully)
-	close(c.done)
-	if c.onEnd != nil {
-		c.onEnd()
+	if done != nil {
+		close(done)
+	}
+	if onEnd != nil {
+		onEnd()
 	}
 }
 
@@ -265,7 +268,7 @@ func (c *core) end(err error) {
 // handler of an HTTP/2 or HTTP/3 request is kept until then. So it can be deferred.
 func (c *core) CloseNow() error {
 	c.mu.Lock()
-	ending := (c.finish != finishNone || c.closing.Load()) && !c.ended
+	ending := (c.finish != finishNone || c.flags.has(closing)) && !c.ended
 	if c.finish == finishWait && !c.flushing && c.out.empty() {
 		ending = false // only the server's end of the stream is missing
 	}
@@ -273,11 +276,8 @@ func (c *core) CloseNow() error {
 	if !ending {
 		c.end(ErrClosed)
 	}
-	if c.onStream() {
-		<-c.done // if somebody else is ending it, too: afterwards the handler may return
+	if c.stream {
+		<-c.Done() // if somebody else is ending it, too: afterwards the handler may return
 	}
 	return nil
 }
-
-// onStream reports whether the connection is a stream that ends with the handler of its request.
-func (c *core) onStream() bool { return c.addrs != nil }

@@ -36,9 +36,12 @@ const readAhead = 64 << 10
 
 func newConn(tr transport, s *settings, a *addrs, client bool, subprotocol string, d *handshake.Deflate, early []byte) *Conn {
 	c := &Conn{role: make(chan struct{}, 1)}
-	c.onEnd = c.forgetContext
-	c.addrs = a
 	c.init(tr, s, client, subprotocol, d, early)
+	c.startInput()
+	x := c.rare()
+	x.done = make(chan struct{})
+	x.onEnd = c.forgetContext
+	c.setStream(a)
 	c.startTicker()
 	c.watchSet.Store(true)
 	c.watcher = time.AfterFunc(watchDelay, c.watch)
@@ -47,7 +50,7 @@ func newConn(tr transport, s *settings, a *addrs, client bool, subprotocol strin
 
 // acquire takes the right to read, from a background reader if need be.
 func (c *Conn) acquire(ctx context.Context) error {
-	if c.closing.Load() {
+	if c.flags.has(closing) {
 		return c.unreadable() // without waiting for Close, which reads
 	}
 	select {
@@ -108,7 +111,7 @@ func (c *Conn) enter(ctx context.Context, as readerKind) error {
 	switch {
 	case as == background && c.wanted.Load() > 0:
 		return errInterrupted
-	case as == forMessages && c.closing.Load():
+	case as == forMessages && c.flags.has(closing):
 		return c.unreadable()
 	}
 	if ctx.Err() != nil {
@@ -174,7 +177,7 @@ func (c *Conn) unreadable() error {
 	select {
 	case <-c.done:
 	default:
-		if !c.closing.Load() {
+		if !c.flags.has(closing) {
 			return nil
 		}
 	}
@@ -203,9 +206,7 @@ func (c *Conn) finishReading(err error) {
 	if err != nil && c.inputOver() {
 		c.dropInput()
 	}
-	if more := len(c.rest) > 0; more != c.more.Load() {
-		c.more.Store(more)
-	}
+	c.flags.put(moreInput, len(c.rest) > 0)
 	c.readMu.Unlock()
 }
 

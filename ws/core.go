@@ -14,53 +14,111 @@ import (
 )
 
 // core is a WebSocket connection after the handshake, without a way of reading it: Conn adds the blocking one,
-// Socket the one of event handlers.
+// Socket the one of event handlers. There may be very many, nearly all of them idle: what they need only now and then
+// is elsewhere, in input, extra and the buffers of the pool.
 //
-// Three parts, three owners. The input belongs to whoever holds readMu. The output and the state of the closing
-// handshake are guarded by mu; the write side of the transport belongs to whoever set flushing. The rest does not
-// change after the handshake.
+// Three parts, three owners. The input belongs to whoever holds readMu, or to the event loop. The output and the state
+// of the closing handshake are guarded by mu; the write side of the transport belongs to whoever set flushing. The rest
+// does not change after the handshake.
 type core struct {
-	tr          transport
-	set         *settings
-	deflate     *deflation // nil: messages are not compressed
-	subprotocol string
-	client      bool
-	inline      bool   // what is sent may wait for the input at hand to be handled
-	addrs       *addrs // only where the transport has no net.Conn
-	done        chan struct{}
-	onEnd       func() // called when done is closed; may be nil
+	tr      transport
+	set     *settings
+	deflate *deflation // nil: messages are not compressed
+	client  bool
+	inline  bool // what is sent may wait for the input at hand to be handled
+	looped  bool // an event loop reads
+	stream  bool // the transport is a stream that ends with the handler of its request
 
+	flags  flags
 	readMu sync.Mutex
-	input
+	*input // nil while an event loop has nothing unfinished of this connection
 
 	mu        sync.Mutex
-	out       outQueue
-	held      *outQueue // messages that wait for a Writer to finish its own; nil without a Writer
-	reserved  int       // bytes of frames that are being made
-	flushing  bool      // somebody owns the write side of the transport
-	scheduled bool      // a goroutine that will flush has been started
-	sentClose bool
-	gotClose  bool
-	finish    finish // what to do when everything queued has been written
+	flushing  bool   // somebody owns the write side of the transport
+	blocked   bool   // nobody does, until the transport says that it can be written again
+	scheduled bool   // a goroutine that will flush has been started
+	sentClose bool   // a close frame has been queued
+	gotClose  bool   // the peer's has come
+	broken    bool   // nothing can be written any more: extra.writeErr says why
 	ended     bool   // the transport is closed
-	err       error  // why the connection ends; the first reason stays
-	cut       error  // what ended the stream
-	writeErr  error  // why nothing can be written any more, though the connection may have more to be read
-	room      chan struct{}
-	pings     []*pingWaiter
-	lastPing  uint64
-	lastPong  uint64 // the latest ping that has been answered
-	ctx       context.Context
-	cancelCtx context.CancelCauseFunc
-	closer    *time.Timer // ends a closing handshake that takes too long
-	ticker    *time.Timer // keepalive and idle timeout
+	finish    finish // what to do when everything queued has been written
+	out       outQueue
+	reserved  int // bytes of frames that are being made
+	lastPing  uint32
+	lastPong  uint32 // the latest ping that has been answered
+	*extra           // see rare
 
-	heard    atomic.Bool // bytes have come since the last tick
-	messaged atomic.Bool // a message has come since the last check for idleness
-	more     atomic.Bool // more input is waiting to be parsed: what is sent now may leave with what follows
-	closing  atomic.Bool // Conn.Close has been called: nothing is read any more but the peer's close
-	paused   atomic.Bool // nobody reads, since a message is being handled
-	waiting  atomic.Bool // somebody reads, but a message waits for its reader
+	flood flood // owned like the input
+}
+
+// extra is what most connections never have until they end. mu guards it.
+type extra struct {
+	subprotocol string
+	held        *outQueue // messages that wait for a Writer to finish its own; nil without a Writer
+	err         error     // why the connection ends; the first reason stays
+	cut         error     // what ended the stream
+	writeErr    error     // why nothing can be written any more, though the connection may have more to be read
+	done        chan struct{}
+	room        chan struct{}
+	pings       []*pingWaiter
+	ctx         context.Context
+	cancelCtx   context.CancelCauseFunc
+	closer      *time.Timer // ends a closing handshake that takes too long
+	ticker      *time.Timer // keepalive and idle timeout
+	onEnd       func()      // called when done is closed; may be nil
+	addrs       *addrs      // only where the transport has no net.Conn
+}
+
+// noExtra is the extra of all connections that have none of their own. Nothing is ever written to it.
+var noExtra extra
+
+// rare returns the connection's extra for writing to it. mu is held, or nobody else knows the connection yet.
+func (c *core) rare() *extra {
+	if c.extra == &noExtra {
+		c.extra = new(extra)
+	}
+	return c.extra
+}
+
+// flags are what one goroutine tells another without a lock.
+type flags struct{ bits atomic.Uint32 }
+
+const (
+	heard     uint32 = 1 << iota // bytes have come since the last tick
+	messaged                     // a message has come since the last check for idleness
+	moreInput                    // more input is waiting to be parsed: what is sent now may leave with what follows
+	closing                      // Conn.Close has been called: nothing is read any more but the peer's close
+	paused                       // nobody reads, since messages are being handled
+	unread                       // somebody reads, but a message waits for its reader
+	muted                        // no message is delivered any more
+	wantRoom                     // a write has been cut short: the event loop has to say when there is room
+)
+
+func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }
+
+func (f *flags) set(bit uint32) {
+	if f.bits.Load()&bit == 0 {
+		f.bits.Or(bit)
+	}
+}
+
+func (f *flags) clear(bit uint32) {
+	if f.bits.Load()&bit != 0 {
+		f.bits.And(^bit)
+	}
+}
+
+func (f *flags) put(bit uint32, on bool) {
+	if on {
+		f.set(bit)
+	} else {
+		f.clear(bit)
+	}
+}
+
+// take clears bit and reports whether it was set.
+func (f *flags) take(bit uint32) bool {
+	return f.bits.Load()&bit != 0 && f.bits.And(^bit)&bit != 0
 }
 
 // input is the state of reading.
@@ -76,9 +134,12 @@ type input struct {
 	packed bool            // msg is compressed
 	lent   uint64          // the loan that buf and msg are out on; 0: none
 	reader *messageReader  // of the message in progress, if Conn.Reader gave it out
+}
 
-	counting time.Time // when the second began in which control frames are counted
-	controls int       // and how many there have been in it
+// flood counts control frames.
+type flood struct {
+	since uint32 // when the second began that they are counted in, in milliseconds
+	count uint32 // of them
 }
 
 // deflation is permessage-deflate as it was agreed, seen from this side.
@@ -123,11 +184,13 @@ func (c *core) init(tr transport, s *settings, client bool, subprotocol string, 
 	c.tr = tr
 	c.set = s
 	c.client = client
-	c.subprotocol = subprotocol
 	c.deflate = newDeflation(d, s, client)
-	c.done = make(chan struct{})
-	c.parser.Init(&s.Rules, !client, d != nil)
+	c.extra = &noExtra
+	if subprotocol != "" {
+		c.rare().subprotocol = subprotocol
+	}
 	if len(early) > 0 {
+		c.startInput()
 		// A copy of its own if it does not fit: the peer sent it before it was told to go on.
 		if len(early) <= readSize {
 			c.buf = readBuffers.Get().(*[readSize]byte)
@@ -138,8 +201,20 @@ func (c *core) init(tr transport, s *settings, client bool, subprotocol string, 
 	}
 }
 
+// startInput gives c what it needs for reading, if it has not.
+func (c *core) startInput() {
+	if c.input == nil {
+		c.input = new(input)
+		c.parser.Init(&c.set.Rules, !c.client, c.deflate != nil)
+	}
+}
+
 // Subprotocol returns the subprotocol that was agreed, "" if none.
-func (c *core) Subprotocol() string { return c.subprotocol }
+func (c *core) Subprotocol() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.subprotocol
+}
 
 // Compressed reports whether permessage-deflate was agreed.
 func (c *core) Compressed() bool { return c.deflate != nil }
@@ -149,10 +224,7 @@ func (c *core) LocalAddr() net.Addr {
 	if nc := c.tr.conn(); nc != nil {
 		return nc.LocalAddr()
 	}
-	if c.addrs != nil {
-		return c.addrs.local
-	}
-	return nil
+	return c.streamAddrs().local
 }
 
 // RemoteAddr returns the address of the peer, nil if it is not known.
@@ -160,10 +232,24 @@ func (c *core) RemoteAddr() net.Addr {
 	if nc := c.tr.conn(); nc != nil {
 		return nc.RemoteAddr()
 	}
+	return c.streamAddrs().remote
+}
+
+func (c *core) streamAddrs() addrs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.addrs != nil {
-		return c.addrs.remote
+		return *c.addrs
 	}
-	return nil
+	return addrs{}
+}
+
+// setStream makes c a stream of another connection, unless a is nil.
+func (c *core) setStream(a *addrs) {
+	if a != nil {
+		c.stream = true
+		c.rare().addrs = a
+	}
 }
 
 // UnderlyingConn returns the connection that the WebSocket runs over: a *net.TCPConn, a *tls.Conn, or nil where it is
@@ -171,13 +257,25 @@ func (c *core) RemoteAddr() net.Addr {
 func (c *core) UnderlyingConn() net.Conn { return c.tr.conn() }
 
 // Done returns a channel that is closed when the connection has ended and nothing of it is left.
-func (c *core) Done() <-chan struct{} { return c.done }
+func (c *core) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.rare()
+	if x.done == nil {
+		x.done = make(chan struct{})
+		if c.ended {
+			close(x.done)
+		}
+	}
+	return x.done
+}
 
 // Context returns a context that is done when the connection has ended; context.Cause says why.
 func (c *core) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx == nil {
+		c.rare()
 		c.ctx, c.cancelCtx = context.WithCancelCause(context.Background())
 		if c.ended {
 			c.cancelCtx(c.err)

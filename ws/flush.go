@@ -5,7 +5,7 @@ import "baro.dev/ws/internal/frame"
 // direct reports whether a frame can be written right now: nothing is queued, nobody is writing, and nothing else is
 // about to be sent with it. mu is held.
 func (c *core) direct() bool {
-	return c.out.empty() && !c.flushing && !c.more.Load()
+	return c.out.empty() && !c.flushing && !c.flags.has(moreInput)
 }
 
 // writeDirect writes a frame without queuing more than what does not go at once. mu is held, and released.
@@ -48,12 +48,12 @@ func (c *core) kick() {
 	switch {
 	case c.flushing:
 		// Whoever is at it will see what was queued.
-	case c.more.Load() && c.out.size < readSize && !c.scheduled && !c.inline:
+	case c.flags.has(moreInput) && c.out.size < readSize && !c.scheduled && !c.inline:
 		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
 		// even if the one who handles it takes long over that.
 		c.scheduled = true
 		go c.flushSoon()
-	case c.more.Load() && c.out.size < readSize:
+	case c.flags.has(moreInput) && c.out.size < readSize:
 	default:
 		c.flushing = true
 		c.mu.Unlock()
@@ -141,9 +141,7 @@ func (c *core) wrote(s segment, n int, err error) bool {
 func (c *core) writeFailed(err error) {
 	c.flushing = false
 	c.out.drop()
-	if c.writeErr == nil {
-		c.writeErr = lost(err)
-	}
+	c.breakOff(err)
 	closing := c.finish != finishNone || c.ended
 	if !closing {
 		c.limitClosing()
@@ -155,6 +153,14 @@ func (c *core) writeFailed(err error) {
 	}
 }
 
+// breakOff has nothing written any more. mu is held.
+func (c *core) breakOff(err error) {
+	if !c.broken {
+		c.broken = true
+		c.rare().writeErr = lost(err)
+	}
+}
+
 // streamGone is called when the stream below is known to have ended, which is what a write would find.
 func (c *core) streamGone() {
 	c.mu.Lock()
@@ -162,9 +168,7 @@ func (c *core) streamGone() {
 	if c.ended {
 		return
 	}
-	if c.writeErr == nil {
-		c.writeErr = lost(nil)
-	}
+	c.breakOff(nil)
 	c.limitClosing()
 	c.signalRoom()
 }

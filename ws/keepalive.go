@@ -10,7 +10,7 @@ import (
 
 // pingWaiter waits for the pong to one ping.
 type pingWaiter struct {
-	id   uint64
+	id   uint32
 	sent time.Time
 	rtt  time.Duration
 	done chan struct{}
@@ -42,42 +42,44 @@ func (c *core) ponged(payload []byte) bool {
 	if len(payload) != 8 {
 		return false // unsolicited
 	}
-	id := binary.BigEndian.Uint64(payload)
+	n := binary.BigEndian.Uint64(payload)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if id <= c.lastPong || id > c.lastPing {
+	if n <= uint64(c.lastPong) || n > uint64(c.lastPing) {
 		return false
 	}
+	id := uint32(n)
 	c.lastPong = id
 	for len(c.pings) > 0 && c.pings[0].id <= id {
 		answered := c.pings[0]
 		answered.rtt = time.Since(answered.sent)
 		close(answered.done)
-		c.pings = slices.Delete(c.pings, 0, 1)
+		c.rare().pings = slices.Delete(c.pings, 0, 1)
 	}
 	return true
 }
 
-// ping sends a ping; the waiter is done when the pong has come.
-func (c *core) ping() (*pingWaiter, error) {
-	w := &pingWaiter{sent: time.Now(), done: make(chan struct{})}
+// ping sends a ping; w, unless it is nil, is done when the pong has come.
+func (c *core) ping(w *pingWaiter) error {
 	c.mu.Lock()
 	if err := c.writable(); err != nil {
 		c.mu.Unlock()
-		return nil, err
+		return err
 	}
 	if c.buffered() >= c.set.maxQueue {
 		c.mu.Unlock()
-		return nil, ErrQueueFull
+		return ErrQueueFull
 	}
 	c.lastPing++
-	w.id = c.lastPing
-	c.pings = append(c.pings, w)
+	if w != nil {
+		w.id = c.lastPing
+		c.rare().pings = append(c.pings, w)
+	}
 	var payload [8]byte
-	binary.BigEndian.PutUint64(payload[:], w.id)
+	binary.BigEndian.PutUint64(payload[:], uint64(c.lastPing))
 	c.encode(&c.out, frame.Header{Opcode: frame.Ping, Fin: true, Length: len(payload)}, payload[:])
 	c.kick() // unlocks
-	return w, nil
+	return nil
 }
 
 // forget stops waiting.
@@ -86,7 +88,7 @@ func (c *core) forget(w *pingWaiter) {
 	defer c.mu.Unlock()
 	for i := range c.pings {
 		if c.pings[i] == w {
-			c.pings = append(c.pings[:i], c.pings[i+1:]...)
+			c.rare().pings = append(c.pings[:i], c.pings[i+1:]...)
 			return
 		}
 	}
@@ -111,7 +113,7 @@ func (c *core) startTicker() {
 	}
 	now := time.Now()
 	k := &keepalive{due: now.Add(c.set.pingInterval), idleSince: now}
-	c.ticker = time.AfterFunc(c.nextTick(k, now), func() {
+	c.rare().ticker = time.AfterFunc(c.nextTick(k, now), func() {
 		now := time.Now()
 		if !c.tick(k, now) {
 			return
@@ -129,7 +131,7 @@ func (c *core) startTicker() {
 // Reading only sets a flag, which costs nothing; when it was set is known as precisely as ticks are apart.
 func (c *core) tick(k *keepalive, now time.Time) bool {
 	if idle := c.set.idleTimeout; idle > 0 {
-		if c.messaged.Swap(false) || c.waiting.Load() || c.unread() {
+		if c.flags.take(messaged) || c.flags.has(unread) || c.unattended() {
 			k.idleSince = now
 		} else if now.Sub(k.idleSince) >= idle {
 			c.fail(&CloseError{Code: StatusPolicyViolation, Reason: "idle for too long", Err: ErrPeerTimeout})
@@ -140,7 +142,7 @@ func (c *core) tick(k *keepalive, now time.Time) bool {
 		return true
 	}
 	switch {
-	case c.heard.Swap(false), c.unread():
+	case c.flags.take(heard), c.unattended():
 		k.pinged = false
 		k.due = now.Add(c.set.pingInterval)
 	case now.Before(k.due):
@@ -148,19 +150,17 @@ func (c *core) tick(k *keepalive, now time.Time) bool {
 		c.end(&CloseError{Code: StatusAbnormalClosure, Err: ErrPeerTimeout})
 		return false
 	default:
-		if w, err := c.ping(); err == nil {
-			c.forget(w) // any byte is answer enough
-		}
+		_ = c.ping(nil) // any byte is answer enough
 		k.pinged = true
 		k.due = now.Add(c.set.pingTimeout)
 	}
 	return true
 }
 
-// unread reports whether nobody is reading, so that silence says nothing about the peer.
-func (c *core) unread() bool {
-	if c.paused.Load() {
-		return true
+// unattended reports whether nobody is reading, so that silence says nothing about the peer.
+func (c *core) unattended() bool {
+	if c.flags.has(paused) || c.looped {
+		return c.flags.has(paused)
 	}
 	if c.readMu.TryLock() {
 		c.readMu.Unlock()

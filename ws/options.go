@@ -116,7 +116,7 @@ type AcceptOptions struct {
 type settings struct {
 	frame.Rules
 	compression  Compression
-	maxControl   int
+	maxControl   int64
 	closeTimeout time.Duration
 	idleTimeout  time.Duration
 	pingInterval time.Duration
@@ -161,7 +161,7 @@ func newSettings(l Limits, k Keepalive, q Queue, c Compression, logger *slog.Log
 			MaxFragments: or(l.MaxFragments, defaultMaxFragments, 0),
 		},
 		compression:  c,
-		maxControl:   or(l.MaxControlFrames, defaultMaxControlFrames, math.MaxInt),
+		maxControl:   int64(or(l.MaxControlFrames, defaultMaxControlFrames, math.MaxInt)),
 		closeTimeout: or(l.CloseTimeout, defaultCloseTimeout, math.MaxInt64),
 		idleTimeout:  or(l.IdleTimeout, 0, 0),
 		pingInterval: or(k.Interval, defaultPingInterval, 0),

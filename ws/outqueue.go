@@ -1,13 +1,24 @@
 package ws
 
+import "sync"
+
 // outQueue holds encoded frames that wait to be written, in order. While empty it holds no memory but its own struct.
 // The connection's mutex guards it.
 type outQueue struct {
-	segments []segment
-	inline   [1]segment // where segments starts, so that a short queue allocates nothing
-	first    int        // the segments before it have been taken
-	size     int        // bytes to be written, those of a segment that has been taken included
+	list *segmentList // nil: nothing waits
+	size int          // bytes to be written, those of a segment that has been taken included
 }
+
+// segmentList is a list of segments from a pool.
+type segmentList struct {
+	segments []segment
+	first    int // those before it have been taken
+}
+
+var segmentLists = sync.Pool{New: func() any { return &segmentList{segments: make([]segment, 0, 4)} }}
+
+// maxPooledSegments is the longest list that goes back to the pool.
+const maxPooledSegments = 1 << 10
 
 // segment is a run of frames: in a buffer of the pool, or in bytes shared with other connections.
 type segment struct {
@@ -22,16 +33,36 @@ const shareSize = 4 << 10
 func (q *outQueue) empty() bool { return q.size == 0 }
 
 func (q *outQueue) add(s segment) {
-	if q.segments == nil {
-		q.segments = q.inline[:0]
+	if q.list == nil {
+		q.list = segmentLists.Get().(*segmentList)
 	}
-	q.segments = append(q.segments, s)
+	q.list.segments = append(q.list.segments, s)
+}
+
+// waiting are the segments that have not been taken.
+func (q *outQueue) waiting() []segment {
+	if q.list == nil {
+		return nil
+	}
+	return q.list.segments[q.list.first:]
+}
+
+// clear lets go of a list whose segments have all been taken.
+func (q *outQueue) clear() {
+	if l := q.list; l != nil {
+		q.list = nil
+		clear(l.segments)
+		l.segments, l.first = l.segments[:0], 0
+		if cap(l.segments) <= maxPooledSegments {
+			segmentLists.Put(l)
+		}
+	}
 }
 
 // room returns the buffer at the end of the queue, with room for n more bytes. Whoever appends to it adds to size.
 func (q *outQueue) room(n int) *buffer {
-	if last := len(q.segments) - 1; last >= q.first && last >= 0 {
-		if b := q.segments[last].own; b != nil && (cap(b.b)-len(b.b) >= n || len(b.b) < readSize) {
+	if waiting := q.waiting(); len(waiting) > 0 {
+		if b := waiting[len(waiting)-1].own; b != nil && (cap(b.b)-len(b.b) >= n || len(b.b) < readSize) {
 			b.grow(n)
 			return b
 		}
@@ -60,42 +91,45 @@ func (q *outQueue) share(p []byte) {
 
 // take removes the first segment to have it written; its bytes stay counted in size until then.
 func (q *outQueue) take() segment {
-	s := q.segments[q.first]
-	q.segments[q.first] = segment{}
-	q.first++
-	if q.first == len(q.segments) {
-		q.segments, q.first = nil, 0
+	l := q.list
+	s := l.segments[l.first]
+	l.segments[l.first] = segment{}
+	l.first++
+	if l.first == len(l.segments) {
+		q.clear()
 	}
 	return s
 }
 
 // put returns what is left of a segment to the front.
 func (q *outQueue) put(s segment) {
-	if q.first > 0 {
-		q.first--
-		q.segments[q.first] = s
+	if l := q.list; l != nil && l.first > 0 {
+		l.first--
+		l.segments[l.first] = s
 		return
 	}
 	q.add(segment{})
-	copy(q.segments[1:], q.segments)
-	q.segments[0] = s
+	copy(q.list.segments[1:], q.list.segments)
+	q.list.segments[0] = s
 }
 
 // moveTo appends what is in q to other.
 func (q *outQueue) moveTo(other *outQueue) {
-	for _, s := range q.segments[min(q.first, len(q.segments)):] {
+	for _, s := range q.waiting() {
 		other.add(s)
 	}
 	other.size += q.size
-	*q = outQueue{}
+	q.size = 0
+	q.clear()
 }
 
 // drop releases everything.
 func (q *outQueue) drop() {
-	for _, s := range q.segments[min(q.first, len(q.segments)):] {
+	for _, s := range q.waiting() {
 		s.release()
 	}
-	*q = outQueue{}
+	q.size = 0
+	q.clear()
 }
 
 // pending is what is still to be written.

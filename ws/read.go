@@ -36,7 +36,7 @@ func (c *Conn) whole(ctx context.Context) (Message, error) {
 // piece waits for the next piece of a message.
 func (c *Conn) piece(ctx context.Context) (frame.Event, error) {
 	for {
-		if c.closing.Load() {
+		if c.flags.has(closing) {
 			return frame.Event{}, c.unreadable()
 		}
 		ev, err := c.next()
@@ -45,7 +45,7 @@ func (c *Conn) piece(ctx context.Context) (frame.Event, error) {
 		}
 		if !ev.None {
 			if ev.End {
-				c.messaged.Store(true)
+				c.flags.set(messaged)
 			}
 			return ev, nil
 		}

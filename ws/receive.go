@@ -38,9 +38,7 @@ func (c *core) fill() error {
 		return c.streamEnded(err)
 	}
 	c.rest, c.buf = p, buf
-	if !c.heard.Load() {
-		c.heard.Store(true)
-	}
+	c.flags.set(heard)
 	return nil
 }
 
@@ -53,9 +51,7 @@ func (c *core) streamEnded(err error) error {
 // flushBeforeWait writes what was held back to leave with later messages: there will be none now. It returns the
 // reason if the connection is ending.
 func (c *core) flushBeforeWait() error {
-	if c.more.Load() {
-		c.more.Store(false)
-	}
+	c.flags.clear(moreInput)
 	c.mu.Lock()
 	if c.finish != finishNone || c.ended {
 		err := c.err
@@ -276,13 +272,16 @@ func (c *core) control(ev frame.Event) error {
 	return nil
 }
 
+// started is what times are counted from, for a time.Time takes three words.
+var started = time.Now()
+
 // countControl refuses floods of control frames.
 func (c *core) countControl() error {
-	if now := time.Now(); now.Sub(c.counting) >= time.Second {
-		c.counting, c.controls = now, 0
+	if now := uint32(time.Since(started).Milliseconds()); c.flood.count == 0 || now-c.flood.since >= 1000 {
+		c.flood = flood{since: now}
 	}
-	c.controls++
-	if c.controls > c.set.maxControl {
+	c.flood.count++
+	if int64(c.flood.count) > c.set.maxControl {
 		return c.fail(&CloseError{
 			Code:   StatusPolicyViolation,
 			Reason: fmt.Sprintf("more than %d control frames in a second", c.set.maxControl),

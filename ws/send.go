@@ -73,12 +73,14 @@ func (c *core) sendMessage(w waiting, t MessageType, data []byte) error {
 // writable returns why nothing can be sent any more. mu is held.
 func (c *core) writable() error {
 	switch {
-	case c.err != nil && (c.ended || c.sentClose || c.gotClose):
+	case !c.ended && !c.sentClose && !c.gotClose && !c.broken:
+		return nil
+	case !c.ended && !c.sentClose && !c.gotClose:
+		return c.writeErr
+	case c.err != nil:
 		return c.err
-	case c.ended || c.sentClose || c.gotClose:
-		return ErrClosed
 	}
-	return c.writeErr
+	return ErrClosed
 }
 
 // admit waits for room for n bytes, or does what the policy says. mu is held, but not while it waits.
@@ -113,15 +115,19 @@ func (c *core) admit(w waiting, n int) error {
 
 // waitRoom waits until something has been written or a Writer closed. mu is held, but not while it waits.
 func (c *core) waitRoom(ctx context.Context) error {
-	if c.room == nil {
-		c.room = make(chan struct{})
+	x := c.rare()
+	if x.room == nil {
+		x.room = make(chan struct{})
 	}
-	room := c.room
+	if x.done == nil {
+		x.done = make(chan struct{})
+	}
+	room, done := x.room, x.done
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	select {
 	case <-room:
-	case <-c.done:
+	case <-done:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -132,7 +138,7 @@ func (c *core) waitRoom(ctx context.Context) error {
 func (c *core) signalRoom() {
 	if c.room != nil {
 		close(c.room)
-		c.room = nil
+		c.rare().room = nil
 	}
 }
 

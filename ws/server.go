@@ -59,7 +59,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.fail(goexited())
 		}
 		c.startTicker()
-		if c.onStream() {
+		if c.stream {
 			c.run()
 		} else {
 			go c.run() // with a stack of its own: net/http's is let go with its buffers
@@ -85,7 +85,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *So
 		return nil
 	}
 	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
-	c.addrs = up.addrs
+	c.startInput()
+	c.setStream(up.addrs)
 	up.follow(r, &c.core)
 	s.add(c)
 	opened = true

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync/atomic"
 )
 
 // Socket is a WebSocket connection of a Server. It is read by the server, which calls the handlers; there is nothing
@@ -17,7 +16,6 @@ type Socket struct {
 
 	server     *Server
 	prev, next *Socket // in the server's list
-	quiet      atomic.Bool
 }
 
 // Close starts the closing handshake: what was queued leaves, then a close frame with code and reason (of at most 123
@@ -27,24 +25,20 @@ func (s *Socket) Close(code StatusCode, reason string) error {
 	if code != StatusNoStatus && !code.OnWire() {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
-	s.quiet.Store(true)
+	s.flags.set(muted)
 	return s.startClose(code, reason)
 }
 
 // Ping sends a ping without waiting for the pong. Keepalive sees to pings by itself.
 func (s *Socket) Ping() error {
-	w, err := s.ping()
-	if err == nil {
-		s.forget(w)
-	}
-	return err
+	return s.ping(nil)
 }
 
 // run reads until the connection ends, calling the handlers. What follows is deferred, since a handler may end the
 // goroutine (runtime.Goexit).
 func (s *Socket) run() {
 	defer func() {
-		<-s.done // the close frame may still be on its way
+		<-s.Done() // the close frame may still be on its way
 		s.server.remove(s)
 	}()
 	s.readMu.Lock()
@@ -95,15 +89,13 @@ func (s *Socket) serve() error {
 // deliver calls the handler of messages.
 func (s *Socket) deliver(m Message) {
 	if s.set.idleTimeout > 0 {
-		s.messaged.Store(true)
+		s.flags.set(messaged)
 	}
-	if more := len(s.rest) > 0; more != s.more.Load() {
-		s.more.Store(more)
-	}
-	if handler := s.server.OnMessage; handler != nil && !s.quiet.Load() {
-		s.paused.Store(true)
+	s.flags.put(moreInput, len(s.rest) > 0)
+	if handler := s.server.OnMessage; handler != nil && !s.flags.has(muted) {
+		s.flags.set(paused)
 		s.handle(handler, m)
-		s.paused.Store(false)
+		s.flags.clear(paused)
 	}
 	s.release()
 }
@@ -123,7 +115,7 @@ func (s *Socket) guard(handler func()) {
 func (s *Socket) recovered() {
 	if v := recover(); v != nil {
 		s.set.logger.Error("handler panicked", "remote", s.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
-		s.quiet.Store(true)
+		s.flags.set(muted)
 		s.fail(&CloseError{Code: StatusInternalError, Reason: "internal error", Err: fmt.Errorf("ws: handler panicked: %v", v)})
 	}
 }

@@ -81,7 +81,7 @@ func (c *core) tryHold(ctx context.Context) (bool, error) {
 	if c.held != nil {
 		return false, c.waitRoom(ctx)
 	}
-	c.held = new(outQueue)
+	c.rare().held = new(outQueue)
 	return true, nil
 }
 
@@ -89,7 +89,7 @@ func (c *core) tryHold(ctx context.Context) (bool, error) {
 func (c *core) unhold() {
 	c.mu.Lock()
 	c.held.moveTo(&c.out)
-	c.held = nil
+	c.rare().held = nil
 	c.signalRoom()
 	c.flushLocked()
 }
