@@ -1,0 +1,99 @@
+//go:build linux
+
+package harness
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"baro.dev/bench/internal/load"
+	"baro.dev/bench/internal/peers"
+)
+
+// child is a server in a process of its own.
+type child struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stdout *bufio.Reader
+	target load.Target
+}
+
+const startTimeout = 10 * time.Second
+
+// start starts a server for a cell. It speaks the command line of peers.Main, whosever it is.
+func start(s Contender, c Cell) (*child, error) {
+	role := peers.Echo
+	switch {
+	case c.Mode == fanOut:
+		role = peers.FanOut
+	case c.Deflate:
+		role = peers.Deflate
+	}
+	args := append(s.Command[1:len(s.Command):len(s.Command)], "-server", s.Name, "-role", string(role),
+		"-inflight", strconv.Itoa(c.Depth*(c.Size+14)), "-takeover="+strconv.FormatBool(c.Context))
+	cpu := -1
+	if c.OneCore {
+		cpu = 0
+	}
+	ch := &child{cmd: exec.Command(s.Command[0], args...)}
+	ch.cmd.Env = os.Environ()
+	if c.OneCore {
+		ch.cmd.Env = append(ch.cmd.Env, "GOMAXPROCS=1")
+	}
+	ch.cmd.Stderr = os.Stderr
+	_, err := load.OnThread(cpu, func() (struct{}, error) { return struct{}{}, ch.run() })
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.Name, err)
+	}
+	watchdog := time.AfterFunc(startTimeout, func() { ch.cmd.Process.Kill() })
+	defer watchdog.Stop()
+	line, err := ch.stdout.ReadString('\n')
+	addr, parsed := netip.ParseAddrPort(strings.TrimSpace(strings.TrimPrefix(line, "listening ")))
+	if err != nil || parsed != nil {
+		ch.stop()
+		return nil, fmt.Errorf("start %s: it said %q and not where it listens", s.Name, line)
+	}
+	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: s.Raw, CPU: cpu, Free: ch.free}
+	return ch, nil
+}
+
+func (c *child) run() error {
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	c.stdout = bufio.NewReader(stdout)
+	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	return c.cmd.Start()
+}
+
+// free makes the server give back what memory it does not need.
+func (c *child) free() error {
+	watchdog := time.AfterFunc(startTimeout, func() { c.cmd.Process.Kill() })
+	defer watchdog.Stop()
+	if _, err := io.WriteString(c.stdin, "free\n"); err != nil {
+		return err
+	}
+	line, err := c.stdout.ReadString('\n')
+	if err == nil && line != "freed\n" {
+		err = fmt.Errorf("the server said %q instead of \"freed\"", line)
+	}
+	return err
+}
+
+// stop ends the process.
+func (c *child) stop() {
+	c.stdin.Close()
+	c.cmd.Process.Signal(syscall.SIGKILL)
+	c.cmd.Wait()
+}

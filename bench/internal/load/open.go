@@ -1,0 +1,186 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+const handshakeKey = "dGhlIHNhbXBsZSBub25jZQ=="
+
+// connect opens a blocking socket to the target. The source address varies, since one has 28,000 ports only.
+func (t Target) connect(i int) (int, error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	const bindAddressNoPort = 24 // ip(7)
+	timeout := syscall.NsecToTimeval(int64(setupTimeout))
+	source := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(1 + i%200)}}
+	for _, f := range []func() error{
+		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) },
+		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1) },
+		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) },
+		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &timeout) },
+		func() error { return syscall.Bind(fd, source) },
+		func() error {
+			return syscall.Connect(fd, &syscall.SockaddrInet4{Addr: t.Addr.Addr().As4(), Port: int(t.Addr.Port())})
+		},
+	} {
+		if err := f(); err != nil {
+			syscall.Close(fd)
+			return -1, fmt.Errorf("connect to %v: %w", t.Addr, err)
+		}
+	}
+	return fd, nil
+}
+
+// request is an opening handshake (RFC 6455 4.1). extensions may be empty.
+func (t Target) request(extensions string) []byte {
+	if extensions != "" {
+		extensions = "Sec-WebSocket-Extensions: " + extensions + "\r\n"
+	}
+	return fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n", t.Addr, handshakeKey, extensions)
+}
+
+// checkResponse returns the extensions agreed to.
+func checkResponse(response []byte) (extensions string, err error) {
+	sum := sha1.Sum([]byte(handshakeKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	accept, accepted := base64.StdEncoding.EncodeToString(sum[:]), false
+	for i, line := range strings.Split(string(response), "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case i == 0 && !strings.HasPrefix(line, "HTTP/1.1 101 "):
+			return "", fmt.Errorf("handshake refused: %s", line)
+		case strings.EqualFold(name, "Sec-WebSocket-Accept"):
+			accepted = value == accept
+		case strings.EqualFold(name, "Sec-WebSocket-Extensions"):
+			extensions = value
+		}
+	}
+	if !accepted {
+		return "", fmt.Errorf("handshake without the right Sec-WebSocket-Accept: %q", response)
+	}
+	return extensions, nil
+}
+
+// open opens n connections, a wave at a time. After the handshakes of a wave, check is called with the bounds of it; the
+// sockets still block then.
+func (g *generator) open(n int, extensions string, check func(first, end int) error) error {
+	request := g.target.request(extensions)
+	for len(g.conns) < n {
+		first, end := len(g.conns), min(n, len(g.conns)+wave)
+		for i := first; i < end; i++ {
+			fd, err := g.target.connect(i)
+			if err != nil {
+				return err
+			}
+			g.conns = append(g.conns, conn{fd: fd})
+			if g.target.Raw {
+				continue
+			}
+			if err := writeAll(fd, request); err != nil {
+				return err
+			}
+		}
+		for i := first; i < end && !g.target.Raw; i++ {
+			response, err := readHead(g.conns[i].fd)
+			if err == nil {
+				g.extensions, err = checkResponse(response)
+			}
+			if err != nil {
+				return fmt.Errorf("connection %d: %w", i, err)
+			}
+		}
+		if err := check(first, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeAll writes to a blocking socket.
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := syscall.Write(fd, b)
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// readHead reads a response up to its empty line from a blocking socket.
+func readHead(fd int) ([]byte, error) {
+	var head []byte
+	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+		var b [2048]byte
+		n, err := syscall.Read(fd, b[:])
+		if err != nil || n == 0 || len(head) > 8<<10 {
+			return nil, fmt.Errorf("handshake: %v after %q", err, head)
+		}
+		head = append(head, b[:n]...)
+	}
+	return head, nil
+}
+
+// receive reads a message from a blocking socket: its first byte (RFC 6455 5.2) and its payload.
+func receive(fd int) (first byte, payload []byte, err error) {
+	for {
+		head := make([]byte, 2, 10)
+		if err := readFull(fd, head); err != nil {
+			return 0, nil, err
+		}
+		size := int(head[1])
+		switch size {
+		case 126:
+			head = head[:4]
+			err = readFull(fd, head[2:])
+			size = int(binary.BigEndian.Uint16(head[2:]))
+		case 127:
+			head = head[:10]
+			err = readFull(fd, head[2:])
+			size = int(binary.BigEndian.Uint64(head[2:]))
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		if opcode := head[0] & 0xf; opcode >= opClose || size < 0 || size > 1<<20 || head[1] > 127 {
+			return 0, nil, fmt.Errorf("not the header of a data frame: % x", head)
+		}
+		if len(payload) == 0 {
+			first = head[0]
+		}
+		part := make([]byte, size)
+		if err := readFull(fd, part); err != nil {
+			return 0, nil, err
+		}
+		if payload = append(payload, part...); head[0]&0x80 != 0 {
+			return first | 0x80, payload, nil
+		}
+	}
+}
+
+func readFull(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := syscall.Read(fd, b)
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		if n == 0 {
+			return errors.New("closed by the server")
+		}
+		b = b[n:]
+	}
+	return nil
+}

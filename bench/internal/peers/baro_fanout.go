@@ -1,0 +1,21 @@
+//go:build linux
+
+package peers
+
+import (
+	"net/http"
+	"slices"
+
+	"baro.dev/ws"
+)
+
+func baroFanOut(s *ws.Server) {
+	var h hub[*ws.Socket]
+	s.OnOpen = func(c *ws.Socket, _ *http.Request) { h.add(c) }
+	s.OnClose = func(c *ws.Socket, _ error) { h.remove(c) }
+	s.OnMessage = func(_ *ws.Socket, m ws.Message) {
+		if p, err := ws.NewPreparedMessage(m.Type, slices.Clone(m.Data)); err == nil && published(m.Data) {
+			h.each(func(c *ws.Socket) { c.SendPrepared(p) })
+		}
+	}
+}

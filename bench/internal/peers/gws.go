@@ -1,0 +1,49 @@
+//go:build linux
+
+package peers
+
+import (
+	"net"
+
+	"github.com/lxzan/gws"
+)
+
+type gwsHandler struct {
+	gws.BuiltinEventHandler
+	role Role
+	hub  *hub[*gws.Conn]
+}
+
+func gwsServer(l net.Listener, o Options) error {
+	return gws.NewServer(&gwsHandler{role: o.Role, hub: new(hub[*gws.Conn])}, &gws.ServerOption{
+		ReadBufferSize: o.buffer(),
+		PermessageDeflate: gws.PermessageDeflate{
+			Enabled: o.Role == Deflate, ServerContextTakeover: o.Takeover, ClientContextTakeover: o.Takeover,
+		},
+	}).RunListener(l)
+}
+
+func (h *gwsHandler) OnOpen(c *gws.Conn) {
+	if h.role == FanOut {
+		h.hub.add(c)
+	}
+}
+
+func (h *gwsHandler) OnClose(c *gws.Conn, _ error) {
+	if h.role == FanOut {
+		h.hub.remove(c)
+	}
+}
+
+func (h *gwsHandler) OnMessage(c *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	if h.role != FanOut {
+		c.WriteMessage(m.Opcode, m.Bytes())
+		return
+	}
+	if published(m.Bytes()) {
+		b := gws.NewBroadcaster(m.Opcode, m.Bytes())
+		defer b.Close()
+		h.hub.each(func(c *gws.Conn) { b.Broadcast(c) })
+	}
+}

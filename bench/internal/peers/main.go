@@ -1,0 +1,50 @@
+//go:build linux
+
+package peers
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+)
+
+// Main is the command line that every server speaks, these and those that others bring: it listens on an address of
+// loopback, says "listening ADDRESS" in a line on standard output, and ends with its standard input. To a line "free"
+// there it gives back what memory it can to the system and then answers "freed".
+func Main(args []string) error {
+	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	name := flags.String("server", "baro-inline", "the server")
+	listen := flags.String("listen", "127.0.0.1:0", "the address to listen on")
+	var o Options
+	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout or deflate")
+	flags.BoolVar(&o.Takeover, "takeover", false, "deflate with context takeover")
+	flags.IntVar(&o.InFlight, "inflight", 4096, "`bytes` that a peer sends at once")
+	flags.Parse(args)
+	s, err := Find(*name)
+	if err != nil {
+		return err
+	}
+	if o.Role == Deflate && !s.Deflate {
+		return fmt.Errorf("%s: no role deflate", s.Name)
+	}
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening %v\n", l.Addr())
+	go control()
+	return s.Serve(l, o)
+}
+
+func control() {
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		if lines.Text() == "free" {
+			debug.FreeOSMemory()
+			fmt.Println("freed")
+		}
+	}
+	os.Exit(0)
+}

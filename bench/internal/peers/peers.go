@@ -1,0 +1,129 @@
+//go:build linux
+
+// Package peers has a server for each project that is compared: as its documentation advises to write it for speed, and
+// doing nothing but what is measured. All have TCP_NODELAY, which is Go's default; none compresses but in role Deflate.
+package peers
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+// Role is what a server does.
+type Role string
+
+const (
+	// Echo sends every message back.
+	Echo Role = "echo"
+	// FanOut sends every message that starts with a P to all connections.
+	FanOut Role = "fanout"
+	// Deflate is Echo with permessage-deflate (RFC 7692).
+	Deflate Role = "deflate"
+)
+
+// Options are what a server is told of what it will have to do.
+type Options struct {
+	Role Role
+	// Takeover: compression keeps its context from message to message (RFC 7692 7.1.1).
+	Takeover bool
+	// InFlight is how many bytes a peer sends at once at most: where buffers can be sized, what to size them for.
+	InFlight int
+}
+
+// buffer is the size of a connection's read buffer: for what is in flight, between 512 and 4096 bytes.
+func (o Options) buffer() int {
+	size := 512
+	for size < min(o.InFlight, 4096) {
+		size *= 2
+	}
+	return size
+}
+
+// Server is one of those compared.
+type Server struct {
+	Name    string
+	Module  string // whose version is recorded; "" for the standard library
+	Serve   func(net.Listener, Options) error
+	Raw     bool // no WebSocket: bytes
+	Deflate bool // knows role Deflate
+}
+
+// All are all servers there are.
+func All() []Server {
+	return []Server{
+		{Name: "baro-inline", Module: "baro.dev", Serve: baro(true), Deflate: true},
+		{Name: "baro", Module: "baro.dev", Serve: baro(false), Deflate: true},
+		{Name: "gorilla", Module: "github.com/gorilla/websocket", Serve: gorillaServer, Deflate: true},
+		{Name: "coder", Module: "github.com/coder/websocket", Serve: coderServer, Deflate: true},
+		{Name: "gobwas", Module: "github.com/gobwas/ws", Serve: gobwasServer},
+		{Name: "gws", Module: "github.com/lxzan/gws", Serve: gwsServer, Deflate: true},
+		{Name: "nbio", Module: "github.com/lesismal/nbio", Serve: nbioServer},
+		{Name: "tcpgo", Serve: tcpGoServer, Raw: true},
+		{Name: "tcpepoll", Serve: tcpEpollServer, Raw: true},
+	}
+}
+
+// Find returns the server of that name.
+func Find(name string) (Server, error) {
+	for _, s := range All() {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	return Server{}, fmt.Errorf("no server %q", name)
+}
+
+// published reports whether a message is for all.
+func published(message []byte) bool { return len(message) > 0 && message[0] == 'P' }
+
+// hub holds all connections of a server in role FanOut. Publishing holds the lock, so nothing else writes meanwhile.
+type hub[C comparable] struct {
+	mu    sync.Mutex
+	conns map[C]struct{}
+	list  []C
+}
+
+func (h *hub[C]) add(c C) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conns == nil {
+		h.conns = make(map[C]struct{})
+	}
+	h.conns[c] = struct{}{}
+	h.list = nil
+}
+
+func (h *hub[C]) remove(c C) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.conns, c)
+	h.list = nil
+}
+
+// each calls f for all connections.
+func (h *hub[C]) each(f func(C)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.list == nil {
+		for c := range h.conns {
+			h.list = append(h.list, c)
+		}
+	}
+	for _, c := range h.list {
+		f(c)
+	}
+}
+
+// pool lends buffers, so that no connection holds one while it is idle.
+type pool struct{ sync.Pool }
+
+func (p *pool) get() *[]byte {
+	if b, ok := p.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 4096)
+	return &b
+}
+
+func (p *pool) put(b *[]byte) { p.Put(b) }

@@ -1,0 +1,28 @@
+//go:build linux
+
+package peers
+
+import "net"
+
+// tcpGoServer is a goroutine for each connection on package net, and no protocol: what reads and writes cost there.
+func tcpGoServer(l net.Listener, o Options) error {
+	var h hub[net.Conn]
+	return accept(l, func(c net.Conn) {
+		if o.Role == FanOut {
+			h.add(c)
+			defer h.remove(c)
+		}
+		b := make([]byte, max(512, min(o.InFlight, 64<<10)))
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			if o.Role == FanOut {
+				h.each(func(c net.Conn) { c.Write(b[:n]) })
+			} else if _, err := c.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	})
+}
