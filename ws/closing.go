@@ -85,17 +85,25 @@ func (c *core) queueClose(code StatusCode, reason string) {
 
 // limitClosing ends the connection if the closing handshake takes too long. mu is held.
 func (c *core) limitClosing() {
-	if c.closer == nil && c.set.closeTimeout > 0 {
-		c.rare().closer = time.AfterFunc(c.set.closeTimeout, func() {
-			c.mu.Lock()
-			err := c.writeErr
-			c.mu.Unlock()
-			if err == nil {
-				err = &CloseError{Code: StatusAbnormalClosure, Err: errCloseTimeout}
-			}
-			c.end(err)
-		})
+	switch {
+	case c.limited || c.ended:
+	case c.looped:
+		c.limited = true
+		c.tr.attend()
+	case c.set.closeTimeout > 0:
+		c.limited = true
+		c.rare().closer = time.AfterFunc(c.set.closeTimeout, c.closeTimedOut)
 	}
+}
+
+func (c *core) closeTimedOut() {
+	c.mu.Lock()
+	err := c.writeErr
+	c.mu.Unlock()
+	if err == nil {
+		err = &CloseError{Code: StatusAbnormalClosure, Err: errCloseTimeout}
+	}
+	c.end(err)
 }
 
 var errCloseTimeout error = &sentinel{"ws: closing handshake timed out", os.ErrDeadlineExceeded}
@@ -133,12 +141,13 @@ func (c *core) failLocked(err *CloseError) {
 	}
 	c.queueClose(err.Code, err.Reason)
 	c.setErr(err)
+	c.flags.set(inputOver)
 	c.finish = finishLinger
 	if c.stream {
 		c.finish = finishClose // nothing is lost by closing a stream
 	}
 	c.limitClosing()
-	if c.flushing {
+	if c.flushing || c.blocked {
 		return // the flusher will finish
 	}
 	c.flushing = true
@@ -166,8 +175,9 @@ func (c *core) received(p []byte) error {
 	} else {
 		c.finish = finishClose
 	}
+	c.flags.set(inputOver)
 	c.limitClosing()
-	if c.flushing {
+	if c.flushing || c.blocked {
 		c.mu.Unlock()
 	} else {
 		c.flushing = true
@@ -191,6 +201,10 @@ func (c *core) finishNow(f finish) {
 	case finishClose:
 		c.end(nil)
 	default:
+		if c.looped {
+			c.tr.attend() // the loop reads on
+			return
+		}
 		go c.linger(f)
 	}
 }
@@ -227,6 +241,7 @@ func (c *core) end(err error) {
 		return
 	}
 	c.ended = true
+	c.flags.set(inputOver)
 	switch {
 	case err == nil && c.writeErr != nil:
 		err = c.writeErr

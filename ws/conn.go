@@ -203,7 +203,7 @@ func (c *Conn) watchSoon() {
 
 // finishReading lets go of the input.
 func (c *Conn) finishReading(err error) {
-	if err != nil && c.inputOver() {
+	if err != nil && c.flags.has(inputOver) {
 		c.dropInput()
 	}
 	c.flags.put(moreInput, len(c.rest) > 0)

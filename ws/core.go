@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -35,11 +36,13 @@ type core struct {
 
 	mu        sync.Mutex
 	flushing  bool   // somebody owns the write side of the transport
-	blocked   bool   // nobody does, until the transport says that it can be written again
+	blocked   bool   // nobody does, until the event loop says that there is room again
+	roomCame  bool   // it has said so while somebody was writing
 	scheduled bool   // a goroutine that will flush has been started
 	sentClose bool   // a close frame has been queued
 	gotClose  bool   // the peer's has come
 	broken    bool   // nothing can be written any more: extra.writeErr says why
+	limited   bool   // the time for closing has begun to run
 	ended     bool   // the transport is closed
 	finish    finish // what to do when everything queued has been written
 	out       outQueue
@@ -92,6 +95,8 @@ const (
 	unread                       // somebody reads, but a message waits for its reader
 	muted                        // no message is delivered any more
 	wantRoom                     // a write has been cut short: the event loop has to say when there is room
+	inputOver                    // the connection fails, or the peer has closed it: nothing more that comes matters
+	working                      // a goroutine handles messages
 )
 
 func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }
@@ -134,6 +139,24 @@ type input struct {
 	packed bool            // msg is compressed
 	lent   uint64          // the loan that buf and msg are out on; 0: none
 	reader *messageReader  // of the message in progress, if Conn.Reader gave it out
+
+	// While messages wait to be handled, what ends the connection waits behind them: it is kept here, for whoever
+	// handles them.
+	postpone bool
+	verdict  *CloseError // what the connection is to fail with
+	goodbye  []byte      // the payload of the peer's close frame, if there is no verdict
+}
+
+// errPostponed is what ends the parsing of input whose verdict has to wait.
+var errPostponed = errors.New("ws: input ends")
+
+// refuse fails the connection because of what has come, or leaves a verdict.
+func (c *core) refuse(err *CloseError) error {
+	if c.postpone {
+		c.verdict = err
+		return errPostponed
+	}
+	return c.fail(err)
 }
 
 // flood counts control frames.
@@ -221,18 +244,18 @@ func (c *core) Compressed() bool { return c.deflate != nil }
 
 // LocalAddr returns the address of this side, nil if it is not known.
 func (c *core) LocalAddr() net.Addr {
-	if nc := c.tr.conn(); nc != nil {
-		return nc.LocalAddr()
+	if a := c.streamAddrs().local; a != nil {
+		return a
 	}
-	return c.streamAddrs().local
+	return c.tr.addr(false)
 }
 
 // RemoteAddr returns the address of the peer, nil if it is not known.
 func (c *core) RemoteAddr() net.Addr {
-	if nc := c.tr.conn(); nc != nil {
-		return nc.RemoteAddr()
+	if a := c.streamAddrs().remote; a != nil {
+		return a
 	}
-	return c.streamAddrs().remote
+	return c.tr.addr(true)
 }
 
 func (c *core) streamAddrs() addrs {

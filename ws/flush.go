@@ -39,14 +39,15 @@ func (c *core) writeDirect(h frame.Header, payload []byte) {
 	scratch.append(tail)
 	c.out.put(segment{own: scratch, off: n})
 	c.out.size += total - n
-	c.mu.Unlock()
-	go c.writeOut()
+	if c.cutShort() {
+		c.flushOwned()
+	}
 }
 
 // kick has the queue flushed: at once, or together with what follows. mu is held, and released.
 func (c *core) kick() {
 	switch {
-	case c.flushing:
+	case c.flushing, c.blocked:
 		// Whoever is at it will see what was queued.
 	case c.flags.has(moreInput) && c.out.size < readSize && !c.scheduled && !c.inline:
 		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
@@ -71,7 +72,7 @@ func (c *core) flushSoon() {
 
 // flushLocked flushes unless somebody else does. mu is held, and released.
 func (c *core) flushLocked() {
-	if c.flushing || c.out.empty() {
+	if c.flushing || c.blocked || c.ended || c.out.empty() {
 		c.mu.Unlock()
 		return
 	}
@@ -81,25 +82,67 @@ func (c *core) flushLocked() {
 }
 
 // flush writes what is queued and then gives up the write side, which the caller owns. If the transport does not take
-// everything at once, a goroutine goes on.
+// everything at once, others go on.
 func (c *core) flush() {
 	c.mu.Lock()
+	c.flushOwned()
+}
+
+// flushOwned is flush. mu is held, and released.
+func (c *core) flushOwned() {
 	for !c.out.empty() && !c.ended {
 		s := c.out.take()
 		c.mu.Unlock()
 		p := s.pending()
 		n, err := c.tr.tryWrite(p, nil)
 		c.mu.Lock()
-		if !c.wrote(s, n, err) {
-			return
-		}
-		if n < len(p) {
-			c.mu.Unlock()
-			go c.writeOut()
+		if !c.wrote(s, n, err) || n < len(p) && !c.cutShort() {
 			return
 		}
 	}
 	c.flushed()
+}
+
+// cutShort sees to the rest of what the transport has not taken whole: somebody else does, or it reports true, since
+// the caller should try again. mu is held, and released unless it reports true.
+func (c *core) cutShort() bool {
+	switch {
+	case !c.looped:
+		c.mu.Unlock()
+		go c.writeOut()
+		return false
+	case !c.flags.has(wantRoom):
+		c.flags.set(wantRoom) // if there is room from now on, the loop will say so; there may have been until now
+		c.roomCame = false
+		return true
+	case c.roomCame:
+		c.roomCame = false
+		return true
+	}
+	c.flushing = false
+	c.blocked = true
+	ended := c.ended
+	if ended {
+		c.out.drop()
+	}
+	c.mu.Unlock()
+	if ended {
+		c.tr.attend()
+	}
+	return false
+}
+
+// gotRoom is called by the event loop when there is room to write, if that is wanted.
+func (c *core) gotRoom() {
+	c.mu.Lock()
+	if c.flushing {
+		c.roomCame = true
+		c.mu.Unlock()
+		return
+	}
+	c.blocked = false
+	c.flags.clear(wantRoom)
+	c.flushLocked()
 }
 
 // writeOut is flush with a transport that makes it wait.
@@ -142,13 +185,16 @@ func (c *core) writeFailed(err error) {
 	c.flushing = false
 	c.out.drop()
 	c.breakOff(err)
-	closing := c.finish != finishNone || c.ended
+	closing, ended := c.finish != finishNone || c.ended, c.ended
 	if !closing {
 		c.limitClosing()
 		c.signalRoom()
 	}
 	c.mu.Unlock()
-	if closing {
+	switch {
+	case ended && c.looped:
+		c.tr.attend() // it can be closed now
+	case closing:
 		c.end(nil)
 	}
 }
@@ -176,8 +222,16 @@ func (c *core) streamGone() {
 // flushed gives up the write side. mu is held, and released.
 func (c *core) flushed() {
 	c.flushing = false
+	if c.looped {
+		c.flags.clear(wantRoom)
+	}
 	if c.ended {
 		c.out.drop()
+		c.mu.Unlock()
+		if c.looped {
+			c.tr.attend() // it can be closed now
+		}
+		return
 	}
 	finish := c.finish
 	c.mu.Unlock()

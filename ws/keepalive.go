@@ -96,10 +96,13 @@ func (c *core) forget(w *pingWaiter) {
 
 // keepalive is what the ticker of a connection remembers.
 type keepalive struct {
-	pinged    bool      // a ping is out
-	due       time.Time // of the next ping, or of the answer to the one that is out
-	idleSince time.Time // no message has come since
+	due       time.Duration // of the next ping, or of the answer to the one that is out
+	idleSince time.Duration // no message has come since
+	pinged    bool          // a ping is out
 }
+
+// started is what times are counted from, where a time.Time would take three words.
+var started = time.Now()
 
 // startTicker starts looking after the peer: pings when it is silent, and the idle timeout.
 func (c *core) startTicker() {
@@ -111,10 +114,10 @@ func (c *core) startTicker() {
 	if c.ended {
 		return
 	}
-	now := time.Now()
-	k := &keepalive{due: now.Add(c.set.pingInterval), idleSince: now}
+	now := time.Since(started)
+	k := &keepalive{due: now + c.set.pingInterval, idleSince: now}
 	c.rare().ticker = time.AfterFunc(c.nextTick(k, now), func() {
-		now := time.Now()
+		now := time.Since(started)
 		if !c.tick(k, now) {
 			return
 		}
@@ -129,11 +132,11 @@ func (c *core) startTicker() {
 // tick looks after the peer and reports whether there is still one.
 //
 // Reading only sets a flag, which costs nothing; when it was set is known as precisely as ticks are apart.
-func (c *core) tick(k *keepalive, now time.Time) bool {
+func (c *core) tick(k *keepalive, now time.Duration) bool {
 	if idle := c.set.idleTimeout; idle > 0 {
 		if c.flags.take(messaged) || c.flags.has(unread) || c.unattended() {
 			k.idleSince = now
-		} else if now.Sub(k.idleSince) >= idle {
+		} else if now-k.idleSince >= idle {
 			c.fail(&CloseError{Code: StatusPolicyViolation, Reason: "idle for too long", Err: ErrPeerTimeout})
 			return false
 		}
@@ -144,15 +147,15 @@ func (c *core) tick(k *keepalive, now time.Time) bool {
 	switch {
 	case c.flags.take(heard), c.unattended():
 		k.pinged = false
-		k.due = now.Add(c.set.pingInterval)
-	case now.Before(k.due):
+		k.due = now + c.set.pingInterval
+	case now < k.due:
 	case k.pinged:
 		c.end(&CloseError{Code: StatusAbnormalClosure, Err: ErrPeerTimeout})
 		return false
 	default:
 		_ = c.ping(nil) // any byte is answer enough
 		k.pinged = true
-		k.due = now.Add(c.set.pingTimeout)
+		k.due = now + c.set.pingTimeout
 	}
 	return true
 }
@@ -170,14 +173,14 @@ func (c *core) unattended() bool {
 }
 
 // nextTick returns the time until the next tick: when something is due, but at least four times in each interval.
-func (c *core) nextTick(k *keepalive, now time.Time) time.Duration {
+func (c *core) nextTick(k *keepalive, now time.Duration) time.Duration {
 	const never = time.Duration(1<<63 - 1)
 	next := never
 	if interval := c.set.pingInterval; interval > 0 {
-		next = min(interval/4, k.due.Sub(now))
+		next = min(interval/4, k.due-now)
 	}
 	if idle := c.set.idleTimeout; idle > 0 {
-		next = min(next, idle/4, k.idleSince.Add(idle).Sub(now))
+		next = min(next, idle/4, k.idleSince+idle-now)
 	}
 	return max(next, time.Millisecond)
 }

@@ -60,8 +60,9 @@ const (
 // Queue bounds the bytes that wait in memory because the peer, or the network, takes them more slowly than they are
 // sent.
 type Queue struct {
-	// MaxBytes is the bound, in bytes of encoded frames. 0 means 1 MiB. A message that is larger is accepted when
-	// the queue is empty.
+	// MaxBytes is the bound, in bytes of encoded frames. 0 means room for two messages as large as those accepted
+	// (Limits.MaxMessageSize), but at least 1 MiB: an answer fits while the one before is still being written. A
+	// message that is larger is accepted when the queue is empty.
 	MaxBytes int
 	// Full is what Send does at the bound. Write always waits.
 	Full Policy
@@ -166,10 +167,11 @@ func newSettings(l Limits, k Keepalive, q Queue, c Compression, logger *slog.Log
 		idleTimeout:  or(l.IdleTimeout, 0, 0),
 		pingInterval: or(k.Interval, defaultPingInterval, 0),
 		pingTimeout:  or(k.Timeout, defaultPingTimeout, defaultPingTimeout),
-		maxQueue:     or(q.MaxBytes, defaultMaxQueueBytes, math.MaxInt),
 		full:         q.Full,
 		logger:       logger,
 	}
+	twoMessages := min(2*(min(s.MaxMessage, math.MaxInt/4)+frame.MaxHeaderSize), math.MaxInt)
+	s.maxQueue = or(q.MaxBytes, max(defaultMaxQueueBytes, int(twoMessages)), math.MaxInt)
 	s.compression.Threshold = or(c.Threshold, defaultThreshold, 0)
 	if c.Level == 0 {
 		s.compression.Level = 1

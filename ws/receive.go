@@ -53,7 +53,7 @@ func (c *core) streamEnded(err error) error {
 func (c *core) flushBeforeWait() error {
 	c.flags.clear(moreInput)
 	c.mu.Lock()
-	if c.finish != finishNone || c.ended {
+	if c.flags.has(inputOver) {
 		err := c.err
 		c.mu.Unlock()
 		return err
@@ -82,7 +82,7 @@ func (c *core) next() (frame.Event, error) {
 		c.rest = c.rest[n:]
 		switch {
 		case err != nil:
-			return ev, c.fail(violation(err))
+			return ev, c.refuse(violation(err))
 		case ev.None:
 		case ev.Opcode.IsControl():
 			if err := c.control(ev); err != nil {
@@ -130,7 +130,7 @@ func (c *core) checkText(p []byte, end bool) error {
 	if c.text.Valid(p) && (!end || c.text.Complete()) {
 		return nil
 	}
-	return c.fail(&CloseError{Code: StatusInvalidPayload, Reason: "text message is not valid UTF-8"})
+	return c.refuse(&CloseError{Code: StatusInvalidPayload, Reason: "text message is not valid UTF-8"})
 }
 
 // collect adds a piece to the message in progress. When the message is whole, it returns true and the message, whose
@@ -164,7 +164,7 @@ func (c *core) inflate() (Message, bool, error) {
 	c.msg.free()
 	c.msg = out
 	if err != nil {
-		return Message{}, false, c.fail(inflateError(err, c.set.MaxMessage))
+		return Message{}, false, c.refuse(inflateError(err, c.set.MaxMessage))
 	}
 	if c.typ == Text {
 		if err := c.checkText(out.b, true); err != nil {
@@ -210,13 +210,6 @@ func (c *core) keep(m Message) {
 		c.msg.append(m.Data)
 	}
 	c.ready = true
-}
-
-// inputOver reports whether nothing that comes matters any more: the connection has ended or failed.
-func (c *core) inputOver() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.finish != finishNone || c.ended
 }
 
 // dropInput lets go of everything read. readMu is held.
@@ -267,13 +260,14 @@ func (c *core) control(ev frame.Event) error {
 			return c.countControl() // nobody had asked for it
 		}
 	case frame.Close:
+		if c.postpone {
+			c.goodbye = append([]byte(nil), p...)
+			return errPostponed
+		}
 		return c.received(p)
 	}
 	return nil
 }
-
-// started is what times are counted from, for a time.Time takes three words.
-var started = time.Now()
 
 // countControl refuses floods of control frames.
 func (c *core) countControl() error {
@@ -282,7 +276,7 @@ func (c *core) countControl() error {
 	}
 	c.flood.count++
 	if int64(c.flood.count) > c.set.maxControl {
-		return c.fail(&CloseError{
+		return c.refuse(&CloseError{
 			Code:   StatusPolicyViolation,
 			Reason: fmt.Sprintf("more than %d control frames in a second", c.set.maxControl),
 		})

@@ -30,6 +30,26 @@ type transport interface {
 	close(gracefully bool) error
 
 	conn() net.Conn // nil where there is none
+	// addr is the address of the peer, or of this side; nil where it is not known.
+	addr(peer bool) net.Addr
+	// attend has the event loop look after the connection.
+	attend()
+}
+
+// driverless is a transport that no event loop drives.
+type driverless struct{}
+
+func (driverless) attend() {}
+
+// connAddr is the transport.addr of a connection.
+func connAddr(nc net.Conn, peer bool) net.Addr {
+	switch {
+	case nc == nil:
+		return nil
+	case peer:
+		return nc.RemoteAddr()
+	}
+	return nc.LocalAddr()
 }
 
 // newTransport returns the leanest transport for nc.
@@ -58,6 +78,7 @@ var noDeadline time.Time
 
 // deadlineTransport is any net.Conn, such as a *tls.Conn: reads can be interrupted, writes cannot be tried.
 type deadlineTransport struct {
+	driverless
 	nc    net.Conn
 	first [64]byte // what an idle connection waits with, so that it need not hold a buffer of the pool
 }
@@ -100,6 +121,8 @@ func (t *deadlineTransport) write(p []byte) error {
 
 func (t *deadlineTransport) closeWrite()    { closeWrite(t.nc) }
 func (t *deadlineTransport) conn() net.Conn { return t.nc }
+
+func (t *deadlineTransport) addr(peer bool) net.Addr { return connAddr(t.nc, peer) }
 
 func (t *deadlineTransport) close(gracefully bool) error {
 	if inner, ok := t.nc.(interface{ NetConn() net.Conn }); ok && !gracefully {

@@ -10,6 +10,7 @@ import (
 // streamTransport is a stream without deadlines, such as one of HTTP/2: a goroutine of its own waits in each read
 // that has to wait, so that the connection's reader can leave and come back.
 type streamTransport struct {
+	driverless
 	rwc io.ReadWriteCloser
 
 	mu          sync.Mutex
@@ -111,6 +112,8 @@ func (t *streamTransport) close(bool) error {
 	t.closeOnce.Do(func() { t.closeErr = t.rwc.Close() })
 	return t.closeErr
 }
+
+func (t *streamTransport) addr(peer bool) net.Addr { return connAddr(t.conn(), peer) }
 
 func (t *streamTransport) conn() net.Conn {
 	nc, _ := t.rwc.(net.Conn)

@@ -12,6 +12,7 @@ import (
 // buffer, and a write can be tried without waiting. Reading and writing each keep their arguments in the struct, so
 // that the callbacks of syscall.RawConn are bound once and no call allocates.
 type socket struct {
+	driverless
 	nc  net.Conn
 	raw syscall.RawConn
 
@@ -131,3 +132,5 @@ func (s *socket) interrupt()       { s.nc.SetReadDeadline(past) }
 func (s *socket) closeWrite()      { closeWrite(s.nc) }
 func (s *socket) close(bool) error { return s.nc.Close() }
 func (s *socket) conn() net.Conn   { return s.nc }
+
+func (s *socket) addr(peer bool) net.Addr { return connAddr(s.nc, peer) }
