@@ -57,6 +57,9 @@ func ParseCell(name string) (Cell, error) {
 			}
 		}
 	}
+	if c.Size < 2 {
+		return c, fmt.Errorf("cell %q: no size", name)
+	}
 	switch c.Mode {
 	case echo, fanOut, idle, churn:
 		return c, nil

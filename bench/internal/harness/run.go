@@ -97,9 +97,18 @@ func measure(c Cell, s Contender, o Options) (load.Result, error) {
 		return load.Result{}, err
 	}
 	defer server.stop()
-	switch c.Mode {
-	case echo:
-		return server.target.Echo(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: o.Warmup, Duration: o.Duration})
+	t := server.target
+	switch {
+	case c.Mode == fanOut:
+		return t.FanOut(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: o.Warmup, Duration: o.Duration})
+	case c.Mode == idle:
+		return t.Idle(load.Idle{Conns: c.Conns, Size: c.Size, Deflate: c.Deflate, Context: c.Context})
+	case c.Mode == churn:
+		return t.Churn(load.Churn{Conns: c.Conns, Size: c.Size, Warmup: o.Warmup, Duration: o.Duration})
+	case c.Deflate:
+		return t.Deflate(load.Deflate{Conns: c.Conns, Size: c.Size, Context: c.Context, Warmup: o.Warmup, Duration: o.Duration})
+	case c.Rate > 0:
+		return t.Rate(load.Rate{Conns: c.Conns, Size: c.Size, PerSecond: c.Rate, Warmup: o.Warmup, Duration: o.Duration})
 	}
-	return load.Result{}, fmt.Errorf("mode %s is not there yet", c.Mode)
+	return t.Echo(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: o.Warmup, Duration: o.Duration})
 }

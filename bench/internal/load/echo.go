@@ -45,29 +45,20 @@ func (g *generator) checkEcho(size, depth int) func(first, end int) error {
 		payloads := make([][]byte, end-first)
 		for i := first; i < end; i++ {
 			payload := g.payload(size)
-			frame := appendFrame(nil, opBinary, g.key(), payload)
+			frame := g.encode(payload)
 			payloads[i-first] = payload
 			c := &g.conns[i]
 			c.batch, c.in.size = bytes.Repeat(frame, depth), size
 			if g.target.Raw {
-				c.in.raw = len(frame)
+				c.in.raw = size
 			}
 			if err := writeAll(c.fd, frame); err != nil {
 				return fmt.Errorf("connection %d: %w", i, err)
 			}
 		}
 		for i := first; i < end; i++ {
-			c := &g.conns[i]
-			var err error
-			want := payloads[i-first]
-			got := make([]byte, len(c.batch)/depth)
-			if g.target.Raw {
-				want = c.batch[:len(c.batch)/depth]
-				err = readFull(c.fd, got)
-			} else {
-				_, got, err = receive(c.fd)
-			}
-			if err == nil && !bytes.Equal(got, want) {
+			got, err := g.receive(i, size)
+			if err == nil && !bytes.Equal(got, payloads[i-first]) {
 				err = errors.New("what came back is not what was sent")
 			}
 			if err != nil {
@@ -76,6 +67,24 @@ func (g *generator) checkEcho(size, depth int) func(first, end int) error {
 		}
 		return nil
 	}
+}
+
+// encode makes a frame of a payload; to a raw server it goes as it is.
+func (g *generator) encode(payload []byte) []byte {
+	if g.target.Raw {
+		return payload
+	}
+	return appendFrame(nil, opBinary, g.key(), payload)
+}
+
+// receive reads a message, of so many bytes if it is raw, while the socket still blocks.
+func (g *generator) receive(i, size int) ([]byte, error) {
+	if g.target.Raw {
+		b := make([]byte, size)
+		return b, readFull(g.conns[i].fd, b)
+	}
+	_, b, err := receive(g.conns[i].fd)
+	return b, err
 }
 
 // payload is made of letters, so that it is text as well, and different for each connection.

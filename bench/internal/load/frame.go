@@ -32,6 +32,17 @@ func appendFrame(b []byte, first byte, key [4]byte, payload []byte) []byte {
 	return b
 }
 
+// serverHeader is the length of the header of a frame of so many bytes, from a server.
+func serverHeader(size int) int {
+	switch {
+	case size < 126:
+		return 2
+	case size < 1<<16:
+		return 4
+	}
+	return 10
+}
+
 // counter counts the messages in what a server sends, without looking at payloads. Its methods allocate nothing.
 type counter struct {
 	size int // of every message; 0: any

@@ -38,6 +38,8 @@ type Result struct {
 	RSS       int64         `json:"rss,omitempty"`      // bytes of the server's memory for each connection
 	RSSFreed  int64         `json:"rss_freed,omitempty"`
 	KernelMem int64         `json:"kernel,omitempty"` // bytes of the kernel's memory for each pair of sockets
+	// Extensions are what the server agreed to.
+	Extensions string `json:"extensions,omitempty"`
 }
 
 const (

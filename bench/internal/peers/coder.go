@@ -50,11 +50,9 @@ func coderMessage(ctx context.Context, c *websocket.Conn, buffers *pool, role Ro
 	if err != nil {
 		return err
 	}
-	if role != FanOut {
+	if !published(role, data) {
 		return c.Write(ctx, t, data)
 	}
-	if published(data) {
-		h.each(func(c *websocket.Conn) { c.Write(ctx, t, data) })
-	}
+	h.each(func(c *websocket.Conn) { c.Write(ctx, t, data) })
 	return nil
 }

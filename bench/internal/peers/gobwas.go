@@ -55,11 +55,9 @@ func gobwasMessage(c net.Conn, br *bufio.Reader, buffers *pool, role Role, h *hu
 		header.OpCode = ws.OpPong
 	case header.OpCode == ws.OpPong:
 		return true
-	case header.OpCode != ws.OpClose && role == FanOut:
-		if published(payload) {
-			frame := ws.MustCompileFrame(ws.NewFrame(header.OpCode, true, payload))
-			h.each(func(c net.Conn) { c.Write(frame) })
-		}
+	case header.OpCode != ws.OpClose && published(role, payload):
+		frame := ws.MustCompileFrame(ws.NewFrame(header.OpCode, true, payload))
+		h.each(func(c net.Conn) { c.Write(frame) })
 		return true
 	}
 	_, err = c.Write(withHeader(*b, header))

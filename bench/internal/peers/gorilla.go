@@ -47,17 +47,14 @@ func gorillaMessage(c *websocket.Conn, buffers *pool, role Role, h *hub[*websock
 	if err != nil {
 		return err
 	}
-	if role != FanOut {
+	if !published(role, data) {
 		return c.WriteMessage(t, data)
 	}
-	if published(data) {
-		m, err := websocket.NewPreparedMessage(t, data)
-		if err != nil {
-			return err
-		}
+	m, err := websocket.NewPreparedMessage(t, data)
+	if err == nil {
 		h.each(func(c *websocket.Conn) { c.WritePreparedMessage(m) })
 	}
-	return nil
+	return err
 }
 
 // readAll reads until io.EOF into b, which grows as it must.

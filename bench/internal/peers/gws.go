@@ -37,13 +37,11 @@ func (h *gwsHandler) OnClose(c *gws.Conn, _ error) {
 
 func (h *gwsHandler) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer m.Close()
-	if h.role != FanOut {
+	if !published(h.role, m.Bytes()) {
 		c.WriteMessage(m.Opcode, m.Bytes())
 		return
 	}
-	if published(m.Bytes()) {
-		b := gws.NewBroadcaster(m.Opcode, m.Bytes())
-		defer b.Close()
-		h.hub.each(func(c *gws.Conn) { b.Broadcast(c) })
-	}
+	b := gws.NewBroadcaster(m.Opcode, m.Bytes())
+	defer b.Close()
+	h.hub.each(func(c *gws.Conn) { b.Broadcast(c) })
 }

@@ -17,11 +17,11 @@ func nbioServer(l net.Listener, o Options) error {
 	upgrader := websocket.NewUpgrader()
 	upgrader.KeepaliveTime = 0
 	upgrader.OnMessage(func(c *websocket.Conn, t websocket.MessageType, data []byte) {
-		if o.Role != FanOut {
+		if !published(o.Role, data) {
 			c.WriteMessage(t, data)
-		} else if published(data) {
-			h.each(func(c *websocket.Conn) { c.WriteMessage(t, data) })
+			return
 		}
+		h.each(func(c *websocket.Conn) { c.WriteMessage(t, data) })
 	})
 	if o.Role == FanOut {
 		upgrader.OnOpen(func(c *websocket.Conn) { h.add(c) })

@@ -16,7 +16,7 @@ type Role string
 const (
 	// Echo sends every message back.
 	Echo Role = "echo"
-	// FanOut sends every message that starts with a P to all connections.
+	// FanOut sends every message that starts with a P to all connections, and any other back.
 	FanOut Role = "fanout"
 	// Deflate is Echo with permessage-deflate (RFC 7692).
 	Deflate Role = "deflate"
@@ -75,7 +75,9 @@ func Find(name string) (Server, error) {
 }
 
 // published reports whether a message is for all.
-func published(message []byte) bool { return len(message) > 0 && message[0] == 'P' }
+func published(r Role, message []byte) bool {
+	return r == FanOut && len(message) > 0 && message[0] == 'P'
+}
 
 // hub holds all connections of a server in role FanOut. Publishing holds the lock, so nothing else writes meanwhile.
 type hub[C comparable] struct {

@@ -20,7 +20,7 @@ func tcpEpollServer(l net.Listener, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &tcpEpoll{poller: poller, fanOut: o.Role == FanOut, buf: make([]byte, 64<<10)}
+	s := &tcpEpoll{poller: poller, role: o.Role, buf: make([]byte, 64<<10)}
 	failed := raw.Control(func(fd uintptr) { err = s.run(int(fd)) })
 	if failed != nil {
 		return failed
@@ -30,7 +30,7 @@ func tcpEpollServer(l net.Listener, o Options) error {
 
 type tcpEpoll struct {
 	poller *epoll.Poller
-	fanOut bool
+	role   Role
 	buf    []byte
 	open   []bool         // by descriptor
 	unsent map[int][]byte // by descriptor: what the kernel has not taken yet
@@ -88,7 +88,7 @@ func (s *tcpEpoll) read(fd int) {
 	case errno == syscall.EAGAIN:
 	case n == 0:
 		s.close(fd)
-	case !s.fanOut:
+	case !published(s.role, s.buf[:n]):
 		s.write(fd, s.buf[:n])
 	default:
 		for to, open := range s.open {

@@ -18,7 +18,7 @@ func tcpGoServer(l net.Listener, o Options) error {
 			if err != nil {
 				return
 			}
-			if o.Role == FanOut {
+			if published(o.Role, b[:n]) {
 				h.each(func(c net.Conn) { c.Write(b[:n]) })
 			} else if _, err := c.Write(b[:n]); err != nil {
 				return

@@ -1,0 +1,102 @@
+//go:build linux
+
+package load
+
+import "time"
+
+// Idle opens connections that exchange one message each and then say nothing.
+type Idle struct {
+	Conns, Size int
+	Deflate     bool // compressed, with context takeover if Context
+	Context     bool
+}
+
+const (
+	idleWarmup = 200 // connections opened and closed before the memory is first measured
+	settle     = 500 * time.Millisecond
+	settleMax  = 5 * time.Second
+)
+
+// Idle measures memory. The base is the server's resident memory after idleWarmup connections have come and gone and
+// it has given back what it can. RSS is what is resident beyond that with the connections open and quiet, for each of
+// them; RSSFreed the same after giving back again, which is what they truly hold. KernelMem is the growth of the kernel's slabs, in
+// which both ends of each connection are. Messages over CPU is connections opened for each second of processor time.
+func (t Target) Idle(o Idle) (Result, error) {
+	return OnThread(t.CPU, func() (r Result, err error) {
+		g, err := t.openIdle(o, min(o.Conns, idleWarmup))
+		if err != nil {
+			return r, err
+		}
+		g.close()
+		time.Sleep(settle) // the server sees that they are closed
+		base, err := t.settled(t.Free)
+		if err != nil {
+			return r, err
+		}
+		begin := time.Now()
+		if g, err = t.openIdle(o, o.Conns); err != nil {
+			return r, err
+		}
+		defer g.close()
+		r.Extensions = g.extensions
+		r.Messages, r.Seconds = o.Conns, time.Since(begin).Seconds()
+		open, err := t.settled(nil)
+		if err != nil {
+			return r, err
+		}
+		freed, err := t.settled(t.Free)
+		r.CPU = (open.cpu - base.cpu).Seconds()
+		r.RSS = (open.rss - base.rss) / int64(o.Conns)
+		r.RSSFreed = (freed.rss - base.rss) / int64(o.Conns)
+		r.KernelMem = (open.slab - base.slab) / int64(o.Conns)
+		return r, err
+	})
+}
+
+// openIdle opens connections and has each exchange its message.
+func (t Target) openIdle(o Idle, conns int) (*generator, error) {
+	g, err := newGenerator(t)
+	if err != nil {
+		return nil, err
+	}
+	check, offer := g.checkEcho(o.Size, 1), ""
+	if o.Deflate {
+		d := newDeflater(g, o.Size, o.Context)
+		check, offer = d.check, d.offer
+	}
+	if err := g.open(conns, offer, check); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// state is what a server uses at one time.
+type state struct {
+	cpu       time.Duration
+	rss, slab int64
+}
+
+// settled waits until the server's memory changes no more, after doing something about it.
+func (t Target) settled(first func() error) (s state, err error) {
+	if first != nil {
+		if err := first(); err != nil {
+			return s, err
+		}
+	}
+	for begin := time.Now(); ; time.Sleep(settle) {
+		last := s.rss
+		if s.rss, err = rss(t.PID); err != nil {
+			return s, err
+		}
+		if s.slab, err = slab(); err != nil {
+			return s, err
+		}
+		if s.cpu, err = processCPU(t.PID); err != nil {
+			return s, err
+		}
+		if difference := s.rss - last; max(difference, -difference) <= s.rss/500 || time.Since(begin) > settleMax {
+			return s, nil
+		}
+	}
+}
