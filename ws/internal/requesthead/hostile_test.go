@@ -99,6 +99,7 @@ var others = map[string]string{
 	"smuggled by LF CR LF":     target("/") + "Host: a\r\nX: y\n\r\nGET /admin HTTP/1.1\r\nHost: a\r\n" + essential,
 	"smuggled by a CR":         target("/") + "Host: a\r\nX: y\r\rGET /admin HTTP/1.1\r\nHost: a\r\n" + essential,
 	"as many LF as other CTLs": target("/") + "Host: a\r\nX: \n\x00\r\n" + essential,
+	"and in another line":      target("/") + "Host: a\r\nX: yz\nZ: \x00\r\n" + essential,
 
 	"obs-fold":                with("X: y\r\n z\r\n"),
 	"obs-fold by a tab":       with("X: y\r\n\tz\r\n"),

@@ -3,7 +3,6 @@ package requesthead
 import (
 	"bufio"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"reflect"
@@ -133,5 +132,4 @@ func TestNetHTTP(t *testing.T) {
 			t.Errorf("%q: %+v", input, r)
 		}
 	}
-	var _ io.Writer = (*scripted)(nil)
 }

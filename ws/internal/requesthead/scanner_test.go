@@ -34,17 +34,18 @@ func TestScanByteByByte(t *testing.T) {
 
 func checkCuts(t *testing.T, name, input string) {
 	t.Helper()
+	p := []byte(input)
 	var whole, s Scanner
-	wantOutcome, want := whole.Scan([]byte(input))
-	for i := range input {
-		outcome, n := s.Scan([]byte(input[:i+1]))
-		if outcome == Incomplete && i+1 < len(input) {
+	wantOutcome, want := whole.Scan(p)
+	for i := range p {
+		outcome, n := s.Scan(p[:i+1])
+		if outcome == Incomplete && i+1 < len(p) {
 			continue
 		}
 		if outcome != wantOutcome || n != want {
 			t.Errorf("%s: %v, %d in single bytes; %v, %d at once", name, outcome, n, wantOutcome, want)
 		}
-		if again, _ := s.Scan([]byte(input)); again != outcome {
+		if again, _ := s.Scan(p); again != outcome {
 			t.Errorf("%s: %v, and %v when more has come", name, outcome, again)
 		}
 		return
@@ -69,7 +70,7 @@ func TestScanEarly(t *testing.T) {
 		{"GET / HTTP/1.0\r\n", 16},
 		{"GET / HTTP/1.1\n", 15},
 		{"GET /\r\n", 7},
-		{"GET HTTP/1.1\r\nHost: a\r\n", 23},
+		{"GET HTTP/1.1\r\nHost: a\r\n", 0}, // Parse tells
 		{"GET / HTTP/1.1\r\nX: y\n", 21},
 		{"GET / HTTP/1.1\r\n\n", 17},
 		{"GET /" + strings.Repeat("x", MaxLen), MaxLen},
@@ -81,9 +82,6 @@ func TestScanEarly(t *testing.T) {
 				got = i + 1
 				break
 			}
-		}
-		if tt.input == "GET HTTP/1.1\r\nHost: a\r\n" {
-			tt.want = 0 // Parse tells
 		}
 		if got != tt.want {
 			t.Errorf("%.40q: Other after %d bytes, want %d", tt.input, got, tt.want)
