@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -7,27 +9,36 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"baro.dev/bench/internal/peers"
 )
 
 // BenchmarkEcho has connections each keep a number of messages in flight. The client is raw TCP and allocates nothing,
 // so that allocs/op are the server's; msgs/cpu-s are messages per second of processor time of the whole process, the
-// client's part being the same for all.
+// client's part being the same for all. For the servers' own processor time there is cmd/bench.
 func BenchmarkEcho(b *testing.B) {
 	for _, load := range []struct{ conns, depth, size int }{
 		{1, 1, 64}, {100, 1, 64}, {100, 16, 64}, {100, 1, 1024}, {100, 1, 65536},
 	} {
-		for _, s := range echoServers() {
-			b.Run(fmt.Sprintf("C%d/P%d/%dB/%s", load.conns, load.depth, load.size, s.name), func(b *testing.B) {
-				front := httptest.NewServer(s.handler)
-				defer front.Close()
+		for _, s := range peers.All() {
+			if s.Raw || s.Name == "nbio" { // nbio cannot be ended
+				continue
+			}
+			b.Run(fmt.Sprintf("C%d/P%d/%dB/%s", load.conns, load.depth, load.size, s.Name), func(b *testing.B) {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer l.Close()
+				go s.Serve(l, peers.Options{Role: peers.Echo, InFlight: load.depth * (load.size + 14)})
 				clients := make([]*client, load.conns)
 				for i := range clients {
-					clients[i] = dial(b, front.Listener.Addr().String(), load.size, load.depth)
+					clients[i] = dial(b, l.Addr().String(), load.size, load.depth)
 					defer clients[i].nc.Close()
 				}
 				rounds := b.N/(load.conns*load.depth) + 1
@@ -73,18 +84,17 @@ func dial(b *testing.B, addr string, size, depth int) *client {
 	}
 	payload := []byte(strings.Repeat("x", size))
 	header := frameHeader(size)
-	c := &client{nc: nc, in: make([]byte, depth*(len(header)+size))}
-	masked := append([]byte(nil), header...)
+	masked := slices.Clone(header)
 	masked[1] |= 0x80
 	key := [4]byte{1, 2, 3, 4}
 	masked = append(masked, key[:]...)
 	for i := range payload {
 		payload[i] ^= key[i&3]
 	}
-	for range depth {
-		c.out = append(append(c.out, masked...), payload...)
+	return &client{
+		nc: nc, in: make([]byte, depth*(len(header)+size)),
+		out: slices.Repeat(append(masked, payload...), depth),
 	}
-	return c
 }
 
 func frameHeader(size int) []byte {

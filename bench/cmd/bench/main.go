@@ -1,11 +1,16 @@
 //go:build linux
 
-// Command bench compares WebSocket servers.
+// Command bench compares WebSocket servers: this project, its peers in Go, and raw TCP.
 //
-//	bench run                                      a minute's worth of it all
-//	bench run -plan full -rounds 5 -out results    what docs/performance.md shows
+//	bench run                                       a look at everything
+//	bench run -plan full -out DIR                   what docs/performance.md shows
 //	bench run -cells echo-64-p1-c100-onecore -servers baro-inline,gws,tcpepoll -rounds 3
-//	bench serve -server gws                        one server
+//	bench report -out DIR results.json...           the tables and plots of earlier runs
+//	bench serve -server gws                         one server
+//
+// The name of a cell says what is measured: a mode (echo, fanout, idle, churn), the size of a message in bytes, cN or nN
+// connections, pN or wN messages in flight, rN messages offered a second, noctx or ctx for compression without and with
+// context takeover, and where: onecore (server and generator share one processor) or twocores (neither is bound).
 package main
 
 import (
@@ -20,13 +25,15 @@ import (
 )
 
 func main() {
-	err := fmt.Errorf("usage: bench run|serve [flags]")
+	err := fmt.Errorf("usage: bench run|report|serve [flags]")
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case "serve":
-			err = peers.Main(os.Args[2:])
 		case "run":
 			err = run(os.Args[2:])
+		case "report":
+			err = report(os.Args[2:])
+		case "serve":
+			err = peers.Main(os.Args[2:])
 		}
 	}
 	if err != nil {
@@ -37,27 +44,54 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
-	cells := flags.String("cells", "echo-64-p1-c100-onecore", "`names` of cells, with commas")
+	planName := flags.String("plan", "quick", "quick or full")
+	cells := flags.String("cells", "", "`names` of cells, with commas, instead of the plan's")
 	servers := flags.String("servers", "", "`names` of servers, with commas; NAME=PROGRAM for one that speaks the flags of bench serve")
-	o := harness.Options{Log: os.Stderr}
-	flags.IntVar(&o.Rounds, "rounds", 1, "how often each server is measured")
-	flags.DurationVar(&o.Duration, "duration", time.Second, "of each measurement")
-	flags.DurationVar(&o.Warmup, "warmup", 300*time.Millisecond, "before each measurement")
+	out := flags.String("out", "", "`directory` for results.json, results.md and plots")
+	rounds := flags.Int("rounds", 0, "how often each server is measured, if not as often as the plan says")
+	duration := flags.Duration("duration", 0, "of each measurement, if not as the plan says")
+	warmup := flags.Duration("warmup", 0, "before each measurement, if not as the plan says")
 	flags.Parse(args)
+	plan, err := harness.PlanNamed(*planName)
+	if err != nil {
+		return err
+	}
+	if *cells != "" {
+		plan = harness.Plan{Cells: strings.Split(*cells, ","), Rounds: 1, Warmup: 300 * time.Millisecond, Duration: time.Second}
+	}
+	for _, set := range []struct {
+		value *time.Duration
+		flag  time.Duration
+	}{{&plan.Duration, *duration}, {&plan.Warmup, *warmup}} {
+		if set.flag > 0 {
+			*set.value = set.flag
+		}
+	}
+	if *rounds > 0 {
+		plan.Rounds = *rounds
+	}
 	var names []string
 	if *servers != "" {
 		names = strings.Split(*servers, ",")
 	}
-	contenders, err := harness.Contenders(names)
+	r, err := harness.Run(plan, names, os.Stdout, os.Stderr)
+	if err != nil || *out == "" {
+		return err
+	}
+	return r.Write(*out)
+}
+
+func report(args []string) error {
+	flags := flag.NewFlagSet("report", flag.ExitOnError)
+	out := flags.String("out", "", "`directory` for results.json, results.md and plots")
+	flags.Parse(args)
+	r, err := harness.Read(flags.Args()...)
 	if err != nil {
 		return err
 	}
-	for name := range strings.SplitSeq(*cells, ",") {
-		c, err := harness.ParseCell(name)
-		if err != nil {
-			return err
-		}
-		harness.Table(os.Stdout, c, harness.Run(c, contenders, o))
+	r.Text(os.Stdout)
+	if *out == "" {
+		return nil
 	}
-	return nil
+	return r.Write(*out)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,13 +48,6 @@ func Contenders(names []string) ([]Contender, error) {
 	return list, nil
 }
 
-// Options are what a run is.
-type Options struct {
-	Rounds           int
-	Warmup, Duration time.Duration // of each measurement
-	Log              io.Writer
-}
-
 // Sample is what one measurement of one server gave.
 type Sample struct {
 	Cell   string      `json:"cell"`
@@ -65,33 +57,53 @@ type Sample struct {
 	Error  string      `json:"error,omitempty"`
 }
 
-// Run measures a cell: each server once a round, in an order that differs from round to round.
-func Run(c Cell, servers []Contender, o Options) []Sample {
+// Run measures the cells of a plan with the servers named (all if there are none), and prints a table when a cell is
+// done. What fails is said to log and is in the report.
+func Run(p Plan, servers []string, tables, log io.Writer) (*Report, error) {
+	contenders, err := Contenders(servers)
+	if err != nil {
+		return nil, err
+	}
+	cells := make([]Cell, len(p.Cells))
+	for i, name := range p.Cells {
+		if cells[i], err = ParseCell(name); err != nil {
+			return nil, err
+		}
+	}
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && limit.Cur < limit.Max {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
 		limit.Cur = limit.Max
 		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 	}
-	servers = slices.DeleteFunc(slices.Clone(servers), func(s Contender) bool {
-		return c.Deflate && !s.Deflate
-	})
-	var samples []Sample
-	for round := range o.Rounds {
-		for i := range servers {
-			s := servers[(i+round)%len(servers)]
-			sample := Sample{Cell: c.Name, Server: s.Name, Round: round}
-			var err error
-			if sample.Result, err = measure(c, s, o); err != nil {
-				sample.Error = err.Error()
-				fmt.Fprintf(o.Log, "%s, %s: %v\n", c.Name, s.Name, err)
-			}
-			samples = append(samples, sample)
+	r := &Report{Date: time.Now(), Machine: ThisMachine(), Rounds: p.Rounds, Warmup: p.Warmup, Each: p.Duration}
+	for _, c := range cells {
+		for round := range p.Rounds {
+			r.Samples = append(r.Samples, runRound(p, c, round, contenders, log)...)
 		}
+		Table(tables, c, Summarize(c, r.Samples))
+	}
+	return r, nil
+}
+
+// runRound measures each server once. Who is first differs from round to round.
+func runRound(p Plan, c Cell, round int, servers []Contender, log io.Writer) (samples []Sample) {
+	for i := range servers {
+		s := servers[(i+round)%len(servers)]
+		if c.Deflate && !s.Deflate {
+			continue
+		}
+		sample := Sample{Cell: c.Name, Server: s.Name, Round: round}
+		var err error
+		if sample.Result, err = measure(c, s, p); err != nil {
+			sample.Error = err.Error()
+			fmt.Fprintf(log, "%s, %s: %v\n", c.Name, s.Name, err)
+		}
+		samples = append(samples, sample)
 	}
 	return samples
 }
 
-func measure(c Cell, s Contender, o Options) (load.Result, error) {
+func measure(c Cell, s Contender, p Plan) (load.Result, error) {
 	server, err := start(s, c)
 	if err != nil {
 		return load.Result{}, err
@@ -100,15 +112,15 @@ func measure(c Cell, s Contender, o Options) (load.Result, error) {
 	t := server.target
 	switch {
 	case c.Mode == fanOut:
-		return t.FanOut(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: o.Warmup, Duration: o.Duration})
+		return t.FanOut(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
 	case c.Mode == idle:
 		return t.Idle(load.Idle{Conns: c.Conns, Size: c.Size, Deflate: c.Deflate, Context: c.Context})
 	case c.Mode == churn:
-		return t.Churn(load.Churn{Conns: c.Conns, Size: c.Size, Warmup: o.Warmup, Duration: o.Duration})
+		return t.Churn(load.Churn{Conns: c.Conns, Size: c.Size, Warmup: p.Warmup, Duration: p.Duration})
 	case c.Deflate:
-		return t.Deflate(load.Deflate{Conns: c.Conns, Size: c.Size, Context: c.Context, Warmup: o.Warmup, Duration: o.Duration})
+		return t.Deflate(load.Deflate{Conns: c.Conns, Size: c.Size, Context: c.Context, Warmup: p.Warmup, Duration: p.Duration})
 	case c.Rate > 0:
-		return t.Rate(load.Rate{Conns: c.Conns, Size: c.Size, PerSecond: c.Rate, Warmup: o.Warmup, Duration: o.Duration})
+		return t.Rate(load.Rate{Conns: c.Conns, Size: c.Size, PerSecond: c.Rate, Warmup: p.Warmup, Duration: p.Duration})
 	}
-	return t.Echo(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: o.Warmup, Duration: o.Duration})
+	return t.Echo(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
 }

@@ -5,16 +5,136 @@ package harness
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"baro.dev/bench/internal/load"
 )
 
-// Table prints the samples of a cell.
-func Table(w io.Writer, c Cell, samples []Sample) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%s\nserver\tmsgs/cpu-s\tmsgs/s\tp50\tp99\tp99.9\trss\tfreed\tkernel\t\n", c.Name)
-	for _, s := range samples {
-		r := s.Result
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%v\t%v\t%v\t%v\t%v\t%v\t%s\n", s.Server, float64(r.Messages)/r.CPU, float64(r.Messages)/r.Seconds, r.P50, r.P99, r.P999, r.RSS, r.RSSFreed, r.KernelMem, r.Extensions)
+// column is one of the columns beside the metric: medians.
+type column struct {
+	name string
+	of   func(load.Result) string
+}
+
+func (c Cell) columns() []column {
+	cores := column{"CPU share", func(r load.Result) string { return fmt.Sprintf("%.2f", r.CPU/r.Seconds) }}
+	latencies := []column{
+		{"p50 µs", func(r load.Result) string { return number(micros(r.P50)) }},
+		{"p99 µs", func(r load.Result) string { return number(micros(r.P99)) }},
+		{"p99.9 µs", func(r load.Result) string { return number(micros(r.P999)) }},
 	}
-	t.Flush()
+	switch {
+	case c.Mode == idle:
+		return []column{
+			{"given back", func(r load.Result) string { return number(float64(r.RSSFreed)) }},
+			{"kernel, a pair", func(r load.Result) string { return number(float64(r.KernelMem)) }},
+			{"opens/CPU-s", func(r load.Result) string { return number(perCPU(r)) }},
+		}
+	case c.Rate > 0:
+		return append(latencies, cores)
+	}
+	perSecond := column{"a second", func(r load.Result) string { return number(float64(r.Messages) / r.Seconds) }}
+	columns := append([]column{perSecond, cores}, latencies...)
+	if c.Deflate {
+		columns = append(columns, column{"bytes/message", func(r load.Result) string {
+			return number(float64(r.BytesIn) / float64(r.Messages))
+		}})
+	}
+	return columns
+}
+
+// Table prints the rows of a cell, as Markdown.
+func Table(w io.Writer, c Cell, rows []Row) {
+	m := c.metric()
+	direction := "higher"
+	if m.lower {
+		direction = "lower"
+	}
+	fmt.Fprintf(w, "\n**%s**: %s, %s is better\n\n", c.Name, m.name, direction)
+	lines := [][]string{{"server", "best", "÷ peer", "÷ raw", "median", "÷ peer", "÷ raw"}}
+	for _, column := range c.columns() {
+		lines[0] = append(lines[0], column.name)
+	}
+	for _, r := range rows {
+		if r.Failed == r.Runs {
+			lines = append(lines, []string{r.Server, "failed"})
+			continue
+		}
+		name := r.Server
+		if r.Failed > 0 {
+			name += fmt.Sprintf(" (failed %d of %d)", r.Failed, r.Runs)
+		}
+		line := []string{name, number(r.Best), times(r.BestPeer), times(r.BestRaw), number(r.Median), times(r.MedianPeer), times(r.MedianRaw)}
+		for _, column := range c.columns() {
+			line = append(line, column.of(r.Middle))
+		}
+		lines = append(lines, line)
+	}
+	markdown(w, lines)
+}
+
+func markdown(w io.Writer, lines [][]string) {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for n, line := range lines {
+		for i, width := range widths {
+			cell := ""
+			if i < len(line) {
+				cell = line[i]
+			}
+			space := strings.Repeat(" ", width-utf8.RuneCountInString(cell))
+			if i == 0 {
+				fmt.Fprintf(w, "| %s%s ", cell, space)
+			} else {
+				fmt.Fprintf(w, "| %s%s ", space, cell)
+			}
+		}
+		fmt.Fprintln(w, "|")
+		if n > 0 {
+			continue
+		}
+		fmt.Fprintf(w, "|%s", strings.Repeat("-", widths[0]+2))
+		for _, width := range widths[1:] {
+			fmt.Fprintf(w, "|%s:", strings.Repeat("-", width+1))
+		}
+		fmt.Fprintln(w, "|")
+	}
+}
+
+// number has three digits that count.
+func number(v float64) string {
+	switch abs := math.Abs(v); {
+	case math.IsNaN(v), math.IsInf(v, 0):
+		return "–"
+	case abs >= 1000:
+		return thousands(int64(math.Round(v)))
+	case abs >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case abs >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func thousands(n int64) string {
+	if n < 0 {
+		return "-" + thousands(-n)
+	}
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}
+
+func times(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v)
 }

@@ -27,12 +27,13 @@ func (t Target) connect(i int) (int, error) {
 	for _, f := range []func() error{
 		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) },
 		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1) },
-		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) },
-		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &timeout) },
 		func() error { return syscall.Bind(fd, source) },
 		func() error {
 			return syscall.Connect(fd, &syscall.SockaddrInet4{Addr: t.Addr.Addr().As4(), Port: int(t.Addr.Port())})
 		},
+		// After connecting, since signals interrupt system calls that have a limit.
+		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) },
+		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &timeout) },
 	} {
 		if err := f(); err != nil {
 			syscall.Close(fd)
@@ -112,10 +113,10 @@ func (g *generator) open(n int, extensions string, check func(first, end int) er
 func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {
 		n, err := syscall.Write(fd, b)
-		if err != nil {
+		if err != nil && err != syscall.EINTR {
 			return fmt.Errorf("write: %w", err)
 		}
-		b = b[n:]
+		b = b[max(n, 0):]
 	}
 	return nil
 }
@@ -125,7 +126,7 @@ func readHead(fd int) ([]byte, error) {
 	var head []byte
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [2048]byte
-		n, err := syscall.Read(fd, b[:])
+		n, err := read(fd, b[:])
 		if err != nil || n == 0 || len(head) > 8<<10 {
 			return nil, fmt.Errorf("handshake: %v after %q", err, head)
 		}
@@ -173,7 +174,7 @@ func receive(fd int) (first byte, payload []byte, err error) {
 
 func readFull(fd int, b []byte) error {
 	for len(b) > 0 {
-		n, err := syscall.Read(fd, b)
+		n, err := read(fd, b)
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
@@ -183,4 +184,13 @@ func readFull(fd int, b []byte) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// read is read(2), again if a signal comes.
+func read(fd int, b []byte) (n int, err error) {
+	for {
+		if n, err = syscall.Read(fd, b); err != syscall.EINTR {
+			return n, err
+		}
+	}
 }

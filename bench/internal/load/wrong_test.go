@@ -1,0 +1,98 @@
+//go:build linux
+
+package load
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// A server that is wrong is found out, and not measured.
+func TestWrongServers(t *testing.T) {
+	message := func(c net.Conn, br *bufio.Reader) ws.Frame {
+		f, err := ws.ReadFrame(br)
+		if err != nil {
+			return ws.Frame{}
+		}
+		return ws.UnmaskFrame(f)
+	}
+	for _, c := range []struct {
+		name  string
+		serve func(c net.Conn, br *bufio.Reader)
+		err   string
+	}{
+		{"refuses", func(c net.Conn, _ *bufio.Reader) { io.WriteString(c, "HTTP/1.1 403 Forbidden\r\n\r\n") }, "403 Forbidden"},
+		{"hangs up", func(net.Conn, *bufio.Reader) {}, "handshake"},
+		{"does not know the key", func(c net.Conn, br *bufio.Reader) {
+			http.ReadRequest(br)
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n")
+		}, "Sec-WebSocket-Accept"},
+		{"answers something else", func(c net.Conn, br *bufio.Reader) {
+			upgrade(c, br)
+			f := message(c, br)
+			f.Payload[63]++
+			ws.WriteFrame(c, ws.NewBinaryFrame(f.Payload))
+			message(c, br)
+		}, "not what was sent"},
+		{"answers twice", func(c net.Conn, br *bufio.Reader) {
+			upgrade(c, br)
+			for f := message(c, br); f.Payload != nil; f = message(c, br) {
+				ws.WriteFrame(c, ws.NewBinaryFrame(f.Payload))
+				c.Write(append(ws.MustCompileFrame(ws.NewBinaryFrame(f.Payload)), ws.MustCompileFrame(ws.NewBinaryFrame(f.Payload))...))
+			}
+		}, "more replies than messages"},
+		{"closes", func(c net.Conn, br *bufio.Reader) {
+			upgrade(c, br)
+			ws.WriteFrame(c, ws.NewBinaryFrame(message(c, br).Payload))
+			message(c, br)
+			ws.WriteFrame(c, ws.NewCloseFrame(nil))
+			message(c, br)
+		}, "a close frame"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			target := serve(t, c.serve)
+			_, err := target.Echo(Echo{Conns: 2, Size: 64, Depth: 1, Duration: 10 * time.Second})
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+		})
+	}
+}
+
+func upgrade(c net.Conn, br *bufio.Reader) {
+	ws.Upgrade(struct {
+		io.Reader
+		io.Writer
+	}{br, c})
+}
+
+// serve serves connections until the test ends.
+func serve(t *testing.T, f func(net.Conn, *bufio.Reader)) Target {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				f(c, bufio.NewReader(c))
+			}()
+		}
+	}()
+	return Target{Addr: netip.MustParseAddrPort(l.Addr().String()), PID: os.Getpid(), CPU: -1}
+}
