@@ -14,8 +14,8 @@ func fill(n int) (*Registry[*subscriber], []*subscriber) {
 	return r, s
 }
 
-// At every step of an iteration, every set of subscribers goes, and some come back: who stays is visited once, who is gone
-// is not visited any more, and who came late is not visited either.
+// At every step of an iteration, every set of subscribers goes, and some come back: who stays is visited once, who is
+// gone is not visited any more, and who came late is not visited either.
 func TestRemovalWhileIterating(t *testing.T) {
 	const most = 6
 	for n := 1; n <= most; n++ {

@@ -109,7 +109,7 @@ func (s *Set[S]) remove(slot int) {
 	s.shorten()
 }
 
-// shorten removes the last slot, which is not the only one. What the index has grown to is given back with the memory of the list.
+// shorten removes the last slot, which is not the only one. The index gives memory back when the list does.
 func (s *Set[S]) shorten() {
 	before := cap(s.more.list)
 	s.more.list = pop(s.more.list)

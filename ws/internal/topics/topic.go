@@ -14,8 +14,8 @@ type member[S any] struct {
 	slot  int
 }
 
-// A cursor is how far an iteration over a topic's members has come. It goes from the last to the first: members[:left] are still to
-// be visited, and who is appended meanwhile is beyond its reach.
+// A cursor is how far an iteration over a topic's members has come. It goes from the last to the first: members[:left]
+// are still to be visited, and who is appended meanwhile is out of its reach.
 type cursor[S any] struct {
 	left int
 	next *cursor[S] // of the same topic, or spare
@@ -42,9 +42,9 @@ func (r *Registry[S]) end(t *topic[S], c *cursor[S]) {
 	c.next, r.spare = r.spare, c
 }
 
-// vacate removes the member at hole, and the topic if that was its last. The last member takes the hole's place, but no
-// member may cross a cursor, to be visited twice or not at all: so for each cursor beyond the hole, from the nearest on,
-// the last member still to be visited by it fills the hole, and leaves one at the cursor.
+// vacate removes the member at hole, and the topic if that was its last. The last member takes its place, but where
+// cursors lie between them, it would be visited twice: there the last member still to be visited by the nearest cursor
+// fills the hole and leaves one just behind that cursor, and so on to the end of the list.
 func (r *Registry[S]) vacate(t *topic[S], hole int) {
 	for end := 0; end < len(t.members); {
 		end = len(t.members)

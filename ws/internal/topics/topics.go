@@ -2,19 +2,21 @@
 // subscriber, to leave them all when its connection ends.
 //
 // Neither side is a map of the other: a topic has a dense list of its subscribers and a subscriber one of its topics,
-// and each entry knows where its counterpart is. So publishing is a walk over a slice, and subscribing and unsubscribing cost
-// the same whether the subscriber has one topic or 100,000 and the topic one subscriber or a million.
+// and each entry knows where its counterpart is. So publishing is a walk over a slice, and it takes as many steps to
+// subscribe and to unsubscribe whether the subscriber has one topic or 100,000, and the topic one subscriber or a
+// million. Lists and maps grow and shrink now and then, at the expense of the call at hand.
 package topics
 
 import (
 	"iter"
+	"maps"
 	"strings"
 )
 
 // A Registry is the topics of one event loop and their subscribers, which are of type S: connections. It is made by New.
 //
-// It is not safe for concurrent use: who owns it, as a loop does, or holds the lock that guards it, serialises every call, the
-// steps of its iterations included. That covers the field of each subscriber that New was told of as well.
+// It is not safe for concurrent use: whoever owns it, as a loop does, or holds the lock that guards it, serialises every
+// call, iterations from beginning to end included. The same holds for the field of each subscriber that New is told of.
 type Registry[S any] struct {
 	set    func(S) **Set[S]
 	topics map[string]*topic[S]
@@ -29,9 +31,9 @@ func New[S any](set func(S) **Set[S]) *Registry[S] {
 	return &Registry[S]{set: set}
 }
 
-// Subscribe adds s to the subscribers of topic, and reports whether it was none of them before. The name is copied when it is
-// a new topic's, so that it keeps no message alive that it was cut from. How many topics there may be is for the
-// caller to say: see Set.Len and Registry.Len.
+// Subscribe adds s to the subscribers of topic, and reports whether it was not one of them before. A new topic's name is
+// copied, so that it keeps no message alive that it was cut from. Neither the length of names nor the number of topics is
+// bounded here: that is the caller's to do, by Set.Len and Registry.Len.
 func (r *Registry[S]) Subscribe(s S, topic string) (added bool) {
 	set := r.set(s)
 	t := r.topics[topic]
@@ -90,10 +92,10 @@ func (r *Registry[S]) Count(topic string) int {
 	return 0
 }
 
-// All iterates over the subscribers of topic, in no particular order. Anybody may be subscribed and unsubscribed in the
-// course of it, and iterations may be nested: who subscribes from its beginning to its end is visited exactly once, who
-// has been unsubscribed is not visited from then on, and who has been subscribed since the beginning, if again, is
-// not visited.
+// All iterates over the subscribers of topic, in no particular order. In the course of it anybody may be subscribed and
+// unsubscribed, and other iterations may begin and end. Whoever is subscribed from its beginning to its end is visited
+// exactly once; who is unsubscribed is not visited from then on, not even if subscribed again; and who is subscribed
+// after its beginning is not visited.
 func (r *Registry[S]) All(topic string) iter.Seq[S] {
 	return func(yield func(S) bool) {
 		t := r.topics[topic]
@@ -111,9 +113,9 @@ func (r *Registry[S]) All(topic string) iter.Seq[S] {
 	}
 }
 
-// Topics iterates over the topics of s, in no particular order. In the course of it s may be unsubscribed from the topic at hand, and
-// subscribed to others, which are not visited; if it is unsubscribed from one that was still to come, a topic may be
-// visited twice, but none that stays is left out.
+// Topics iterates over the topics of s, in no particular order. In the course of it s may be unsubscribed from the topic
+// at hand, and subscribed to others, which are not visited. If s is unsubscribed from one that was still to come, a topic
+// may be visited twice, but none that stays is left out.
 func (r *Registry[S]) Topics(s S) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		set := r.set(s)
@@ -146,8 +148,6 @@ func (r *Registry[S]) forget(t *topic[S]) {
 		return
 	}
 	topics := make(map[string]*topic[S], len(r.topics))
-	for name, t := range r.topics {
-		topics[name] = t
-	}
+	maps.Copy(topics, r.topics)
 	r.topics, r.peak = topics, len(topics)
 }
