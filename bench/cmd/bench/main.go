@@ -43,7 +43,7 @@ func main() {
 }
 
 func run(args []string) error {
-	flags := flag.NewFlagSet("run", flag.ExitOnError)
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	planName := flags.String("plan", "quick", "quick or full")
 	cells := flags.String("cells", "", "`names` of cells, with commas, instead of the plan's")
 	servers := flags.String("servers", "", "`names` of servers, with commas; NAME=PROGRAM for one that speaks the flags of bench serve")
@@ -51,7 +51,9 @@ func run(args []string) error {
 	rounds := flags.Int("rounds", 0, "how often each server is measured, if not as often as the plan says")
 	duration := flags.Duration("duration", 0, "of each measurement, if not as the plan says")
 	warmup := flags.Duration("warmup", 0, "before each measurement, if not as the plan says")
-	flags.Parse(args)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
 	plan, err := harness.PlanNamed(*planName)
 	if err != nil {
 		return err
@@ -82,9 +84,11 @@ func run(args []string) error {
 }
 
 func report(args []string) error {
-	flags := flag.NewFlagSet("report", flag.ExitOnError)
+	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	out := flags.String("out", "", "`directory` for results.json, results.md and plots")
-	flags.Parse(args)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
 	r, err := harness.Read(flags.Args()...)
 	if err != nil {
 		return err

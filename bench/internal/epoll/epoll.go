@@ -29,7 +29,7 @@ func New(n int) (*Poller, error) {
 }
 
 // Close releases the descriptor.
-func (p *Poller) Close() error { return syscall.Close(p.fd) }
+func (p *Poller) Close() { Close(p.fd) }
 
 // Add watches fd; its events carry id.
 func (p *Poller) Add(fd, id int, events uint32) error {
@@ -65,6 +65,9 @@ func (p *Poller) result(n uintptr, errno syscall.Errno) ([]syscall.EpollEvent, e
 	}
 	return nil, errno
 }
+
+// Close closes a descriptor.
+func Close(fd int) { _ = syscall.Close(fd) }
 
 // Read reads from a descriptor that does not block.
 func Read(fd int, b []byte) (int, syscall.Errno) {

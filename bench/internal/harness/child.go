@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"baro.dev/bench/internal/load"
@@ -53,8 +52,7 @@ func start(s Contender, c Cell) (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
-	watchdog := time.AfterFunc(startTimeout, func() { ch.cmd.Process.Kill() })
-	defer watchdog.Stop()
+	defer ch.watch()()
 	line, err := ch.stdout.ReadString('\n')
 	addr, parsed := netip.ParseAddrPort(strings.TrimSpace(strings.TrimPrefix(line, "listening ")))
 	if err != nil || parsed != nil {
@@ -77,10 +75,14 @@ func (c *child) run() error {
 	return c.cmd.Start()
 }
 
+// watch ends the process unless it is stopped in time.
+func (c *child) watch() (stop func() bool) {
+	return time.AfterFunc(startTimeout, func() { _ = c.cmd.Process.Kill() }).Stop
+}
+
 // free makes the server give back what memory it does not need.
 func (c *child) free() error {
-	watchdog := time.AfterFunc(startTimeout, func() { c.cmd.Process.Kill() })
-	defer watchdog.Stop()
+	defer c.watch()()
 	if _, err := io.WriteString(c.stdin, "free\n"); err != nil {
 		return err
 	}
@@ -94,6 +96,6 @@ func (c *child) free() error {
 // stop ends the process.
 func (c *child) stop() {
 	c.stdin.Close()
-	c.cmd.Process.Signal(syscall.SIGKILL)
-	c.cmd.Wait()
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
 }

@@ -20,15 +20,15 @@ type metric struct {
 func (c Cell) metric() metric {
 	switch {
 	case c.Mode == idle:
-		return metric{"bytes of memory for each idle connection", true, func(r load.Result) float64 { return float64(r.RSS) }}
+		return metric{"bytes of server memory a connection", true, func(r load.Result) float64 { return float64(r.RSS) }}
 	case c.Mode == fanOut:
-		return metric{"server CPU-µs for each delivery", true, func(r load.Result) float64 { return 1e6 * r.CPU / float64(r.Messages) }}
+		return metric{"server CPU-µs a delivery", true, func(r load.Result) float64 { return 1e6 * r.CPU / float64(r.Messages) }}
 	case c.Mode == churn:
-		return metric{"connections for each server CPU-second", false, perCPU}
+		return metric{"connections a server CPU-second", false, perCPU}
 	case c.Rate > 0:
 		return metric{"p99 in µs from when a message was due", true, func(r load.Result) float64 { return micros(r.P99) }}
 	}
-	return metric{"thousand messages for each server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
+	return metric{"thousand messages a server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
 }
 
 func perCPU(r load.Result) float64 { return float64(r.Messages) / r.CPU }

@@ -70,10 +70,8 @@ func Run(p Plan, servers []string, tables, log io.Writer) (*Report, error) {
 			return nil, err
 		}
 	}
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil {
-		limit.Cur = limit.Max
-		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	if err := allowFiles(); err != nil {
+		return nil, err
 	}
 	r := &Report{Date: time.Now(), Machine: ThisMachine(), Rounds: p.Rounds, Warmup: p.Warmup, Each: p.Duration}
 	for _, c := range cells {
@@ -83,6 +81,16 @@ func Run(p Plan, servers []string, tables, log io.Writer) (*Report, error) {
 		Table(tables, c, Summarize(c, r.Samples))
 	}
 	return r, nil
+}
+
+// allowFiles raises the limit of open files to what is allowed, for the servers too.
+func allowFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
 // runRound measures each server once. Who is first differs from round to round.

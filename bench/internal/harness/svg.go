@@ -114,6 +114,8 @@ func (r *Report) plot(cells []Cell) []byte {
 			y, height = y+height, 0
 		}
 	}
+	fmt.Fprintf(&b, `<text class="u" x="%d" y="%d">In brackets: times the best of the peers in Go. Outlined: raw TCP.</text>`+"\n", gap/2, y+4)
+	y += gap
 	svg := fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", plotWidth, y, plotWidth, y)
 	svg = append(svg, style...)
 	svg = append(svg, b.Bytes()...)

@@ -101,7 +101,7 @@ func (c *churn) step() error {
 		} else if err = c.ended(l, errno); err == nil {
 			c.latency.add(c.now()-c.conns[i].since, 1)
 			c.messages++
-			syscall.Close(c.conns[i].fd)
+			epoll.Close(c.conns[i].fd)
 			c.conns[i].fd = -1
 			err = c.begin(i)
 		}
@@ -147,7 +147,7 @@ func (c *churn) advance(i int, l *life) error {
 // ended checks how a stream ended.
 func (c *churn) ended(l *life, errno syscall.Errno) error {
 	if l.phase != closing || !c.target.Raw && (len(l.in) < 2 || l.in[0] != 0x80|opClose) {
-		return fmt.Errorf("ended early, in step %d (errno %d) with %q", l.phase, errno, l.in)
+		return fmt.Errorf("ended early, in step %d with %q: %w", l.phase, l.in, errno)
 	}
 	return nil
 }

@@ -67,9 +67,8 @@ func newDeflater(g *generator, size int, context bool) *deflater {
 	if context {
 		d.offer = "permessage-deflate; client_max_window_bits" // as browsers do
 	}
-	random := rand.New(g.random)
 	for range ring {
-		d.texts = append(d.texts, jsonText(random, size))
+		d.texts = append(d.texts, jsonText(g.random, size))
 	}
 	return d
 }

@@ -90,9 +90,8 @@ func (g *generator) receive(i, size int) ([]byte, error) {
 // payload is made of letters, so that it is text as well, and different for each connection.
 func (g *generator) payload(size int) []byte {
 	b := make([]byte, size)
-	g.random.Read(b)
 	for i := range b {
-		b[i] = 'a' + b[i]&15
+		b[i] = 'a' + byte(g.random.Uint32()&15)
 	}
 	return b
 }

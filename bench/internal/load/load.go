@@ -6,6 +6,7 @@
 package load
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,7 +66,7 @@ type generator struct {
 	poller *epoll.Poller
 	conns  []conn
 	buf    []byte
-	random *rand.ChaCha8
+	random *rand.Rand
 	// extensions are those that the server agreed to.
 	extensions string
 
@@ -79,7 +80,7 @@ func newGenerator(t Target) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &generator{target: t, start: time.Now(), poller: p, buf: make([]byte, 256<<10), random: rand.NewChaCha8([32]byte{})}, nil
+	return &generator{target: t, start: time.Now(), poller: p, buf: make([]byte, 256<<10), random: rand.New(rand.NewPCG(1, 2))}, nil
 }
 
 // now is in nanoseconds since the generator was made.
@@ -94,12 +95,12 @@ func (g *generator) close() {
 
 // abort closes a socket with a reset, which leaves nothing behind in TIME_WAIT.
 func abort(fd int) {
-	syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-	syscall.Close(fd)
+	_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	epoll.Close(fd)
 }
 
 func (g *generator) key() (key [4]byte) {
-	g.random.Read(key[:])
+	binary.NativeEndian.PutUint32(key[:], g.random.Uint32())
 	return key
 }
 

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	"baro.dev/bench/internal/epoll"
 )
 
 const handshakeKey = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -36,7 +38,7 @@ func (t Target) connect(i int) (int, error) {
 		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &timeout) },
 	} {
 		if err := f(); err != nil {
-			syscall.Close(fd)
+			epoll.Close(fd)
 			return -1, fmt.Errorf("connect to %v: %w", t.Addr, err)
 		}
 	}
@@ -127,8 +129,11 @@ func readHead(fd int) ([]byte, error) {
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [2048]byte
 		n, err := read(fd, b[:])
-		if err != nil || n == 0 || len(head) > 8<<10 {
-			return nil, fmt.Errorf("handshake: %v after %q", err, head)
+		if err != nil {
+			return nil, fmt.Errorf("handshake: %w", err)
+		}
+		if n == 0 || len(head) > 8<<10 {
+			return nil, fmt.Errorf("handshake: the response ends or is too long: %q", head)
 		}
 		head = append(head, b[:n]...)
 	}

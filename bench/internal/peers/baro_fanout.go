@@ -15,11 +15,11 @@ func baroFanOut(s *ws.Server) {
 	s.OnClose = func(c *ws.Socket, _ error) { h.remove(c) }
 	s.OnMessage = func(c *ws.Socket, m ws.Message) {
 		if !published(FanOut, m.Data) {
-			c.Send(m.Type, m.Data)
+			_ = c.Send(m.Type, m.Data)
 			return
 		}
 		if p, err := ws.NewPreparedMessage(m.Type, slices.Clone(m.Data)); err == nil {
-			h.each(func(c *ws.Socket) { c.SendPrepared(p) })
+			h.each(func(c *ws.Socket) error { return c.SendPrepared(p) })
 		}
 	}
 }

@@ -27,7 +27,7 @@ func coderServer(l net.Listener, o Options) error {
 			return
 		}
 		go func() {
-			defer c.CloseNow()
+			defer func() { _ = c.CloseNow() }()
 			c.SetReadLimit(-1)
 			if o.Role == FanOut {
 				h.add(c)
@@ -53,6 +53,6 @@ func coderMessage(ctx context.Context, c *websocket.Conn, buffers *pool, role Ro
 	if !published(role, data) {
 		return c.Write(ctx, t, data)
 	}
-	h.each(func(c *websocket.Conn) { c.Write(ctx, t, data) })
+	h.each(func(c *websocket.Conn) error { return c.Write(ctx, t, data) })
 	return nil
 }

@@ -57,11 +57,10 @@ func gobwasMessage(c net.Conn, br *bufio.Reader, buffers *pool, role Role, h *hu
 		return true
 	case header.OpCode != ws.OpClose && published(role, payload):
 		frame := ws.MustCompileFrame(ws.NewFrame(header.OpCode, true, payload))
-		h.each(func(c net.Conn) { c.Write(frame) })
+		h.each(func(c net.Conn) error { return write(c, frame) })
 		return true
 	}
-	_, err = c.Write(withHeader(*b, header))
-	return err == nil && header.OpCode != ws.OpClose
+	return write(c, withHeader(*b, header)) == nil && header.OpCode != ws.OpClose
 }
 
 // withHeader puts the header of a frame in front of its payload, which starts at gobwasHeader.
@@ -85,6 +84,11 @@ func withHeader(b []byte, h ws.Header) []byte {
 		b[start] |= 0x80
 	}
 	return b[start:end]
+}
+
+func write(c net.Conn, b []byte) error {
+	_, err := c.Write(b)
+	return err
 }
 
 // accept calls f for each connection, on a goroutine of its own, and closes it after.

@@ -25,7 +25,7 @@ func gorillaServer(l net.Listener, o Options) error {
 		}
 		// On a goroutine of its own, the connection does not hold what net/http had for the request.
 		go func() {
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if o.Role == FanOut {
 				h.add(c)
 				defer h.remove(c)
@@ -52,7 +52,7 @@ func gorillaMessage(c *websocket.Conn, buffers *pool, role Role, h *hub[*websock
 	}
 	m, err := websocket.NewPreparedMessage(t, data)
 	if err == nil {
-		h.each(func(c *websocket.Conn) { c.WritePreparedMessage(m) })
+		h.each(func(c *websocket.Conn) error { return c.WritePreparedMessage(m) })
 	}
 	return err
 }

@@ -36,12 +36,12 @@ func (h *gwsHandler) OnClose(c *gws.Conn, _ error) {
 }
 
 func (h *gwsHandler) OnMessage(c *gws.Conn, m *gws.Message) {
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	if !published(h.role, m.Bytes()) {
-		c.WriteMessage(m.Opcode, m.Bytes())
+		_ = c.WriteMessage(m.Opcode, m.Bytes())
 		return
 	}
 	b := gws.NewBroadcaster(m.Opcode, m.Bytes())
-	defer b.Close()
-	h.hub.each(func(c *gws.Conn) { b.Broadcast(c) })
+	h.hub.each(b.Broadcast)
+	_ = b.Close()
 }

@@ -15,14 +15,16 @@ import (
 // loopback, says "listening ADDRESS" in a line on standard output, and ends with its standard input. To a line "free"
 // there it gives back what memory it can to the system and then answers "freed".
 func Main(args []string) error {
-	flags := flag.NewFlagSet("serve", flag.ExitOnError)
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	name := flags.String("server", "baro-inline", "the server")
 	listen := flags.String("listen", "127.0.0.1:0", "the address to listen on")
 	var o Options
 	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout or deflate")
 	flags.BoolVar(&o.Takeover, "takeover", false, "deflate with context takeover")
 	flags.IntVar(&o.InFlight, "inflight", 4096, "`bytes` that a peer sends at once")
-	flags.Parse(args)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
 	s, err := Find(*name)
 	if err != nil {
 		return err

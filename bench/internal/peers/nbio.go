@@ -18,10 +18,10 @@ func nbioServer(l net.Listener, o Options) error {
 	upgrader.KeepaliveTime = 0
 	upgrader.OnMessage(func(c *websocket.Conn, t websocket.MessageType, data []byte) {
 		if !published(o.Role, data) {
-			c.WriteMessage(t, data)
+			_ = c.WriteMessage(t, data)
 			return
 		}
-		h.each(func(c *websocket.Conn) { c.WriteMessage(t, data) })
+		h.each(func(c *websocket.Conn) error { return c.WriteMessage(t, data) })
 	})
 	if o.Role == FanOut {
 		upgrader.OnOpen(func(c *websocket.Conn) { h.add(c) })
@@ -35,7 +35,7 @@ func nbioServer(l net.Listener, o Options) error {
 		// Payloads are handed back to their pool when OnMessage returns.
 		ReleaseWebsocketPayload: true,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			upgrader.Upgrade(w, r, nil)
+			_, _ = upgrader.Upgrade(w, r, nil) // it has answered
 		}),
 	})
 	if err := engine.Start(); err != nil {

@@ -103,8 +103,8 @@ func (h *hub[C]) remove(c C) {
 	h.list = nil
 }
 
-// each calls f for all connections.
-func (h *hub[C]) each(f func(C)) {
+// each calls f for all connections. One for which it fails is removed by whoever reads from it.
+func (h *hub[C]) each(f func(C) error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.list == nil {
@@ -113,7 +113,7 @@ func (h *hub[C]) each(f func(C)) {
 		}
 	}
 	for _, c := range h.list {
-		f(c)
+		_ = f(c)
 	}
 }
 

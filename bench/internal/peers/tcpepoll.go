@@ -66,7 +66,7 @@ func (s *tcpEpoll) accept(listener int) {
 			return
 		}
 		if syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) != nil || s.poller.Add(fd, fd, epoll.In) != nil {
-			syscall.Close(fd)
+			epoll.Close(fd)
 			continue
 		}
 		for len(s.open) <= fd {
@@ -77,7 +77,7 @@ func (s *tcpEpoll) accept(listener int) {
 }
 
 func (s *tcpEpoll) close(fd int) {
-	syscall.Close(fd)
+	epoll.Close(fd)
 	s.open[fd] = false
 	delete(s.unsent, fd)
 }
@@ -110,7 +110,7 @@ func (s *tcpEpoll) write(fd int, b []byte) {
 		return // an error is seen again when reading
 	}
 	s.unsent[fd] = append([]byte(nil), b[n:]...)
-	s.poller.Modify(fd, fd, epoll.Out)
+	s.watch(fd, epoll.Out)
 }
 
 func (s *tcpEpoll) flush(fd int) {
@@ -121,6 +121,12 @@ func (s *tcpEpoll) flush(fd int) {
 	}
 	if s.unsent[fd] = s.unsent[fd][n:]; len(s.unsent[fd]) == 0 {
 		delete(s.unsent, fd)
-		s.poller.Modify(fd, fd, epoll.In)
+		s.watch(fd, epoll.In)
+	}
+}
+
+func (s *tcpEpoll) watch(fd int, events uint32) {
+	if s.poller.Modify(fd, fd, events) != nil {
+		s.close(fd)
 	}
 }

@@ -19,8 +19,8 @@ func tcpGoServer(l net.Listener, o Options) error {
 				return
 			}
 			if published(o.Role, b[:n]) {
-				h.each(func(c net.Conn) { c.Write(b[:n]) })
-			} else if _, err := c.Write(b[:n]); err != nil {
+				h.each(func(c net.Conn) error { return write(c, b[:n]) })
+			} else if write(c, b[:n]) != nil {
 				return
 			}
 		}
