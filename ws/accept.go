@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -29,13 +30,14 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(up.tr, set, up.addrs, false, up.subprotocol, up.deflate, up.early)
+	c := newConn(up.transport(), set, up.addrs, false, up.subprotocol, up.deflate, up.early)
 	up.follow(r, &c.core)
 	return c, nil
 }
 
 // upgraded is a connection just after the handshake.
 type upgraded struct {
+	nc          net.Conn // where the frames go, unless it is tr
 	tr          transport
 	subprotocol string
 	deflate     *handshake.Deflate
@@ -132,8 +134,16 @@ func (up *upgraded) hijack(w http.ResponseWriter, r *http.Request, o *AcceptOpti
 	if n := rw.Reader.Buffered(); n > 0 {
 		up.early, _ = rw.Reader.Peek(n)
 	}
-	up.tr = newTransport(nc)
+	up.nc = nc
 	return nil
+}
+
+// transport returns what the frames go over.
+func (up *upgraded) transport() transport {
+	if up.tr == nil {
+		up.tr = newTransport(up.nc)
+	}
+	return up.tr
 }
 
 // NewConn makes a WebSocket connection of a stream over which the opening handshake has been done by other means.

@@ -97,6 +97,7 @@ const (
 	wantRoom                     // a write has been cut short: the event loop has to say when there is room
 	inputOver                    // the connection fails, or the peer has closed it: nothing more that comes matters
 	working                      // a goroutine handles messages
+	opening                      // OnOpen has not returned
 )
 
 func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }

@@ -162,8 +162,8 @@ func (c *core) tick(k *keepalive, now time.Duration) bool {
 
 // unattended reports whether nobody is reading, so that silence says nothing about the peer.
 func (c *core) unattended() bool {
-	if c.flags.has(paused) || c.looped {
-		return c.flags.has(paused)
+	if c.flags.has(paused|opening) || c.looped {
+		return c.flags.has(paused | opening)
 	}
 	if c.readMu.TryLock() {
 		c.readMu.Unlock()
@@ -172,9 +172,11 @@ func (c *core) unattended() bool {
 	return false
 }
 
+// never is a time that does not come.
+const never = time.Duration(1<<63 - 1)
+
 // nextTick returns the time until the next tick: when something is due, but at least four times in each interval.
 func (c *core) nextTick(k *keepalive, now time.Duration) time.Duration {
-	const never = time.Duration(1<<63 - 1)
 	next := never
 	if interval := c.set.pingInterval; interval > 0 {
 		next = min(interval/4, k.due-now)

@@ -254,7 +254,11 @@ func (c *core) control(ev frame.Event) error {
 		if err := c.countControl(); err != nil {
 			return err
 		}
-		c.pong(p)
+		if c.postpone {
+			c.tr.pongLater(p)
+		} else {
+			c.pong(p)
+		}
 	case frame.Pong:
 		if !c.ponged(p) {
 			return c.countControl() // nobody had asked for it

@@ -99,7 +99,7 @@ func TestBroadcastWithADeafPeer(t *testing.T) {
 	var all []*ws.Socket
 	opened := make(chan struct{}, peers+1)
 	s := &ws.Server{
-		Options: ws.AcceptOptions{Queue: ws.Queue{Full: ws.Drop}},
+		Options: ws.AcceptOptions{Queue: ws.Queue{MaxBytes: 1 << 20, Full: ws.Drop}},
 		OnOpen: func(c *ws.Socket, _ *http.Request) {
 			mu.Lock()
 			all = append(all, c)

@@ -24,8 +24,14 @@ type Server struct {
 	// OnClose is called when a connection has ended or failed. err says why, as of Conn.Read: a *CloseError, mostly.
 	// Nothing can be sent any more.
 	OnClose func(c *Socket, err error)
-	// Inline promises that OnMessage never blocks. What it sends while more input waits then leaves together.
+	// Inline promises that OnMessage and OnClose never block. On Linux the event loop then calls them itself, which is
+	// fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for anything,
+	// so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
 	Inline bool
+	// Loops is the number of event loops that read plain TCP and Unix connections on Linux: 0 means as many as Go
+	// runs threads (GOMAXPROCS), a negative number none. All others, as those over TLS, HTTP/2 and HTTP/3, and all on
+	// other systems, are read by a goroutine each, and behave the same.
+	Loops int
 
 	mu       sync.Mutex
 	set      *settings
@@ -34,6 +40,20 @@ type Server struct {
 	draining bool
 	empty    chan struct{} // closed when the last connection has gone, while draining
 	fronts   map[*http.Server]struct{}
+	loops    *loops
+}
+
+// driver returns the event loops, nil for none.
+func (s *Server) driver() *loops {
+	if s.Loops < 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loops == nil {
+		s.loops = newLoops(s.Loops)
+	}
+	return s.loops
 }
 
 // ErrServerClosed is what Serve returns after Shutdown or Close. It is http.ErrServerClosed.
@@ -53,10 +73,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Deferred, since a handler may end the goroutine (runtime.Goexit).
-	returned := false
 	defer func() {
-		if !returned {
-			c.fail(goexited())
+		if c.looped {
+			c.startReading()
+			return
 		}
 		c.startTicker()
 		if c.stream {
@@ -68,7 +88,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.OnOpen != nil {
 		c.guard(func() { s.OnOpen(c, r) })
 	}
-	returned = true
 }
 
 // open does the handshake. Without one it returns nil, and the request has been answered.
@@ -84,10 +103,19 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *So
 	if err != nil {
 		return nil
 	}
-	c.init(up.tr, set, false, up.subprotocol, up.deflate, up.early)
-	c.startInput()
+	if up.nc == nil || !s.detach(c, up.nc) {
+		c.tr = up.transport()
+	}
+	c.init(c.tr, set, false, up.subprotocol, up.deflate, up.early)
+	if !c.looped {
+		c.startInput()
+	}
 	c.setStream(up.addrs)
 	up.follow(r, &c.core)
+	if c.looped {
+		c.flags.set(opening)
+		c.startLoop()
+	}
 	s.add(c)
 	opened = true
 	return c
@@ -225,6 +253,9 @@ func (s *Server) drain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
+	if s.loops != nil {
+		s.loops.close()
+	}
 	for front := range s.fronts {
 		front.Close()
 	}

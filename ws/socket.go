@@ -16,6 +16,7 @@ type Socket struct {
 
 	server     *Server
 	prev, next *Socket // in the server's list
+	place      place
 }
 
 // Close starts the closing handshake: what was queued leaves, then a close frame with code and reason (of at most 123
@@ -101,19 +102,28 @@ func (s *Socket) deliver(m Message) {
 }
 
 func (s *Socket) handle(handler func(*Socket, Message), m Message) {
-	defer s.recovered()
+	returned := false
+	defer func() { s.after(returned, recover()) }()
 	handler(s, m)
+	returned = true
 }
 
 // guard runs a handler.
 func (s *Socket) guard(handler func()) {
-	defer s.recovered()
+	returned := false
+	defer func() { s.after(returned, recover()) }()
 	handler()
+	returned = true
 }
 
-// recovered is deferred: a handler that panics costs its own connection only.
-func (s *Socket) recovered() {
-	if v := recover(); v != nil {
+// after is deferred: a handler that panics with v, or ends its goroutine (runtime.Goexit), costs its own connection only.
+func (s *Socket) after(returned bool, v any) {
+	switch {
+	case returned:
+	case v == nil:
+		s.flags.set(muted)
+		s.fail(goexited())
+	default:
 		s.set.logger.Error("handler panicked", "remote", s.RemoteAddr(), "panic", v, "stack", string(debug.Stack()))
 		s.flags.set(muted)
 		s.fail(&CloseError{Code: StatusInternalError, Reason: "internal error", Err: fmt.Errorf("ws: handler panicked: %v", v)})

@@ -34,12 +34,15 @@ type transport interface {
 	addr(peer bool) net.Addr
 	// attend has the event loop look after the connection.
 	attend()
+	// pongLater has a ping answered when the messages that wait have been handled.
+	pongLater(payload []byte)
 }
 
 // driverless is a transport that no event loop drives.
 type driverless struct{}
 
-func (driverless) attend() {}
+func (driverless) attend()          {}
+func (driverless) pongLater([]byte) {}
 
 // connAddr is the transport.addr of a connection.
 func connAddr(nc net.Conn, peer bool) net.Addr {

@@ -1,0 +1,279 @@
+package ws
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"baro.dev/internal/eventloop"
+	"baro.dev/ws/internal/frame"
+)
+
+// loops is what drives a Server's plain connections.
+type loops struct{ group *eventloop.Group }
+
+// newLoops returns n loops, or as many as Go runs threads.
+func newLoops(n int) *loops {
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = &loopLocal{} })}
+}
+
+// close has the loops end with the last connection.
+func (d *loops) close() { d.group.Close() }
+
+// loopLocal is what a loop shares between its connections.
+type loopLocal struct {
+	input *input // of whichever connection is being read; nil while that one keeps it
+	batch *batch // messages of the connection that is being read, for its goroutine
+}
+
+// place is what a Socket has only while an event loop reads it. The loop owns it, but for what mu guards.
+type place struct {
+	conn      eventloop.Conn
+	peer      netip.AddrPort
+	keepalive keepalive
+	closeBy   time.Duration // when the time for closing is over; 0: it has not begun to run
+	work      *batch        // messages that wait to be handled; guarded by mu
+	lingered  int           // bytes read and dropped
+
+	started bool // the loop knows of the connection
+	opened  bool // OnOpen has returned
+	shut    bool // the writing side has been ended
+	unread  bool // there is something to be read, when reading goes on
+	stopped bool // nothing that comes is parsed any more
+	hungUp  bool // the peer has ended its side
+	left    bool // the descriptor is closed
+	over    bool // OnClose is on its way
+}
+
+// looped is a Socket as its event loop sees it, and its transport.
+type looped Socket
+
+// detach takes the descriptor of a connection that net/http has handed out, and lets go of the rest. Without one it
+// returns false.
+func (s *Server) detach(c *Socket, nc net.Conn) bool {
+	d := s.driver()
+	if d == nil {
+		return false
+	}
+	var raw syscall.RawConn
+	var err error
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		raw, err = nc.SyscallConn()
+	case *net.UnixConn:
+		raw, err = nc.SyscallConn()
+	default:
+		return false
+	}
+	if err != nil {
+		return false
+	}
+	fd := -1
+	err = raw.Control(func(own uintptr) {
+		if n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, own, syscall.F_DUPFD_CLOEXEC, 0); errno == 0 {
+			fd = int(n)
+		}
+	})
+	if err != nil || fd < 0 {
+		return false // out of descriptors: as it is, then
+	}
+	l := (*looped)(c)
+	if err := d.group.Join(&c.place.conn, l, fd); err != nil {
+		syscall.Close(fd)
+		return false
+	}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		c.place.peer = a.AddrPort()
+	}
+	c.tr, c.looped = l, true
+	nc.Close()
+	return true
+}
+
+// startLoop has the loop look after c from now on. It reads nothing yet.
+func (c *Socket) startLoop() {
+	if err := c.place.conn.Start(); err != nil {
+		c.end(lost(err))
+	}
+}
+
+// startReading has the loop read c, since OnOpen has returned.
+func (c *Socket) startReading() {
+	c.flags.clear(opening)
+	c.tr.attend()
+}
+
+// Attend looks after what others have changed.
+func (l *looped) Attend() {
+	s := (*Socket)(l)
+	p := &s.place
+	if !p.started {
+		p.started = true
+		l.start()
+	}
+	s.mu.Lock()
+	ended, writing, limited := s.ended, s.flushing, s.limited
+	linger := s.finish == finishLinger && !s.flushing && !s.blocked && s.out.empty()
+	s.mu.Unlock()
+	switch {
+	case ended && !writing:
+		l.leave()
+		return
+	case ended:
+		return // who writes calls again
+	case !p.opened && !s.flags.has(opening):
+		p.opened = true
+		if s.input != nil {
+			l.parse() // what came with the request
+		}
+		p.unread = true
+	}
+	if limited && p.closeBy == 0 && s.set.closeTimeout < never {
+		p.closeBy = p.conn.Loop().Now() + s.set.closeTimeout
+		l.schedule()
+	}
+	if linger && !p.shut {
+		p.shut = true
+		p.conn.Shutdown()
+		l.stop()
+		p.unread = true
+	}
+	if p.unread && (p.shut || !p.stopped && p.opened && !s.flags.has(paused)) {
+		p.unread = false
+		p.conn.Again()
+	}
+}
+
+// start begins to look after the peer.
+func (l *looped) start() {
+	s := (*Socket)(l)
+	now := s.place.conn.Loop().Now()
+	s.place.keepalive = keepalive{due: now + s.set.pingInterval, idleSince: now}
+	l.schedule()
+}
+
+// Flush implements eventloop.Handler.
+func (l *looped) Flush() {
+	s := (*Socket)(l)
+	s.mu.Lock()
+	s.flushLocked()
+}
+
+// Expire looks at what is due.
+func (l *looped) Expire() {
+	s := (*Socket)(l)
+	now := s.place.conn.Loop().Now()
+	if by := s.place.closeBy; by > 0 && now >= by {
+		s.closeTimedOut()
+		return
+	}
+	if s.place.closeBy > 0 || s.tick(&s.place.keepalive, now) {
+		l.schedule()
+	}
+}
+
+// schedule sets the timer.
+func (l *looped) schedule() {
+	s := (*Socket)(l)
+	conn := &s.place.conn
+	if s.place.closeBy > 0 {
+		conn.SetTimer(s.place.closeBy)
+		return
+	}
+	if s.set.pingInterval == 0 && s.set.idleTimeout == 0 {
+		return
+	}
+	now := conn.Loop().Now()
+	next := s.nextTick(&s.place.keepalive, now)
+	// Rounded up, so that a loop of many idle connections wakes up for many at once.
+	coarse := max(next/16, 1)
+	conn.SetTimer((now + next + coarse - 1) / coarse * coarse)
+}
+
+// leave closes the connection, and has OnClose called.
+func (l *looped) leave() {
+	s := (*Socket)(l)
+	if !s.place.left {
+		s.place.left = true
+		if s.input != nil {
+			s.dropInput()
+			s.input = nil
+		}
+		s.place.conn.Close()
+	}
+	if !s.place.over && !s.flags.has(opening) {
+		s.place.over = true
+		l.closed()
+	}
+}
+
+func (l *looped) tryWrite(head, tail []byte) (int, error) {
+	n, errno := l.place.conn.Write(head, tail)
+	switch errno {
+	case 0:
+		return n, nil
+	case syscall.EAGAIN:
+		return 0, nil
+	}
+	return 0, os.NewSyscallError("write", errno)
+}
+
+func (l *looped) pongLater(payload []byte) {
+	s := (*Socket)(l)
+	l.queue(item{kind: itemPing, payload: append([]byte(nil), payload...)}).bytes += frame.MaxControlPayload
+	s.postpone = true
+}
+
+func (l *looped) attend() { l.place.conn.Attend() }
+
+func (l *looped) close(bool) error {
+	l.attend()
+	return nil
+}
+
+func (l *looped) addr(peer bool) net.Addr {
+	if peer {
+		if l.place.peer.IsValid() {
+			return net.TCPAddrFromAddrPort(l.place.peer)
+		}
+		return nil
+	}
+	s := (*Socket)(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil // the descriptor may be somebody else's
+	}
+	return localAddr(s.place.conn.Fd())
+}
+
+func localAddr(fd int) net.Addr {
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		return nil
+	}
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *syscall.SockaddrInet6:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *syscall.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	}
+	return nil
+}
+
+// What a transport does for those who wait for it, nobody asks of a loop's.
+
+func (l *looped) conn() net.Conn                                     { return nil }
+func (l *looped) read([]byte, bool) ([]byte, *[readSize]byte, error) { panic("ws: the loop reads") }
+func (l *looped) write([]byte) error                                 { panic("ws: the loop writes") }
+func (l *looped) resume()                                            {}
+func (l *looped) interrupt()                                         {}
+func (l *looped) closeWrite()                                        {}

@@ -1,0 +1,229 @@
+package ws
+
+import "sync"
+
+// maxWaiting is how many bytes of messages may wait to be handled before reading pauses. What one read brings may go
+// past it.
+const maxWaiting = 64 << 10
+
+// batch is what one read brought, in order, for the goroutine of the connection.
+type batch struct {
+	socket *Socket
+	work   func() // socket.work: made once, so that starting a goroutine allocates nothing
+	items  []item
+	chunk  *buffer // where short messages are
+	first  int     // the items before it have been done
+	bytes  int
+	next   *batch
+	last   *batch // of the list that begins here
+}
+
+// item is something for the connection's goroutine to do.
+type item struct {
+	kind    itemKind
+	message Message
+	own     *buffer // where the message is, if it is not in the chunk
+	verdict *CloseError
+	payload []byte // of a ping, or of the peer's close frame
+}
+
+type itemKind byte
+
+const (
+	itemMessage itemKind = iota
+	itemPing             // answer a ping
+	itemVerdict          // fail with the verdict, or without one answer the peer's close frame
+	itemEnd              // the stream has ended with the verdict
+	itemClosed           // call OnClose
+)
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func (b *batch) free() {
+	if b.chunk != nil {
+		b.chunk.free()
+	}
+	clear(b.items)
+	*b = batch{items: b.items[:0], work: b.work}
+	if cap(b.items) <= 256 {
+		batches.Put(b)
+	}
+}
+
+// queue adds an item to the batch of the read at hand.
+func (l *looped) queue(i item) *batch {
+	local := l.place.conn.Loop().Local.(*loopLocal)
+	if local.batch == nil {
+		local.batch = batches.Get().(*batch)
+	}
+	b := local.batch
+	b.items = append(b.items, i)
+	return b
+}
+
+// queueMessage queues a message. What is short is copied; a buffer of its own goes with it.
+func (l *looped) queueMessage(m Message) {
+	s := (*Socket)(l)
+	s.postpone = true // what follows
+	i := item{message: m}
+	if s.msg != nil {
+		i.own, s.msg = s.msg, nil
+		b := l.queue(i)
+		b.bytes += len(m.Data)
+		return
+	}
+	b := l.queue(i)
+	if b.chunk == nil {
+		b.chunk = newBuffer(len(m.Data) + len(s.rest)) // and so what follows fits as well
+	}
+	at := len(b.chunk.b)
+	b.chunk.b = append(b.chunk.b, m.Data...)
+	b.items[len(b.items)-1].message.Data = b.chunk.b[at:len(b.chunk.b):len(b.chunk.b)]
+	b.bytes += len(m.Data)
+}
+
+// handOver passes the batch of the read at hand to the goroutine of the connection.
+func (l *looped) handOver() {
+	s := (*Socket)(l)
+	loop := s.place.conn.Loop()
+	local := loop.Local.(*loopLocal)
+	b := local.batch
+	if b == nil {
+		return
+	}
+	local.batch = nil
+	s.mu.Lock()
+	first := s.place.work
+	if first == nil {
+		b.last = b
+		s.place.work = b
+	} else {
+		first.bytes += b.bytes
+		first.last.next = b
+		first.last = b
+	}
+	if s.place.work.bytes > maxWaiting {
+		s.flags.set(paused)
+	}
+	start := !s.flags.has(working)
+	s.flags.set(working)
+	s.mu.Unlock()
+	if start {
+		b.socket = s
+		if b.work == nil {
+			b.work = func() { b.socket.work() }
+		}
+		go b.work()
+		loop.Yield()
+	}
+}
+
+// work handles messages while there are any.
+func (s *Socket) work() {
+	var b *batch
+	returned := false
+	defer func() {
+		if !returned { // a handler has ended the goroutine
+			go s.workOn(b)
+		}
+	}()
+	for {
+		s.mu.Lock()
+		b = s.place.work
+		s.place.work = nil
+		if b == nil {
+			s.flags.clear(working)
+		}
+		resume := s.flags.take(paused)
+		s.mu.Unlock()
+		if b == nil {
+			break
+		}
+		if resume {
+			s.tr.attend()
+		}
+		s.workOff(&b)
+	}
+	returned = true
+}
+
+// workOn is work, beginning with b.
+func (s *Socket) workOn(b *batch) {
+	returned := false
+	defer func() {
+		if !returned {
+			go s.workOn(b)
+		}
+	}()
+	s.workOff(&b)
+	returned = true
+	s.work()
+}
+
+// workOff does what is in *list, which is always what is left to do.
+func (s *Socket) workOff(list **batch) {
+	for *list != nil {
+		b := *list
+		for b.first < len(b.items) {
+			it := &b.items[b.first]
+			b.first++
+			s.workItem(it, b.first < len(b.items) || b.next != nil)
+		}
+		*list = b.next
+		b.free()
+	}
+	if s.flags.has(moreInput) {
+		s.flags.clear(moreInput)
+		s.mu.Lock()
+		s.flushLocked()
+	}
+}
+
+func (s *Socket) workItem(it *item, more bool) {
+	switch it.kind {
+	case itemMessage:
+		if handler := s.server.OnMessage; handler != nil && !s.flags.has(muted) {
+			s.flags.put(moreInput, more)
+			s.handle(handler, it.message)
+		}
+		if it.own != nil {
+			it.own.free()
+		}
+	case itemPing:
+		s.flags.put(moreInput, more)
+		s.pong(it.payload)
+	case itemVerdict:
+		s.flags.clear(moreInput)
+		if it.verdict != nil {
+			s.fail(it.verdict)
+		} else {
+			_ = s.received(it.payload)
+		}
+	case itemEnd:
+		s.flags.clear(moreInput)
+		s.mu.Lock()
+		s.flushLocked()
+		s.end(it.verdict)
+	case itemClosed:
+		s.closed()
+	}
+}
+
+// closed calls OnClose.
+func (s *Socket) closed() {
+	defer s.server.remove(s)
+	if handler := s.server.OnClose; handler != nil {
+		s.guard(func() { handler(s, s.Err()) })
+	}
+}
+
+// closed has OnClose called, after the messages that wait.
+func (l *looped) closed() {
+	s := (*Socket)(l)
+	if s.inline || s.server.OnClose == nil && !s.flags.has(working) {
+		s.closed()
+		return
+	}
+	l.queue(item{kind: itemClosed})
+	l.handOver()
+}
