@@ -27,7 +27,7 @@ type Cell struct {
 	Rate    int  // rN: messages offered a second; 0: as fast as answers come
 	Deflate bool // ctx or noctx
 	Context bool // ctx: with context takeover
-	OneCore bool // onecore: server and generator share one processor; twocores: neither is bound
+	OneCore bool // onecore: server and generator take turns on one processor; twocores: neither is bound
 }
 
 // ParseCell reads a name.

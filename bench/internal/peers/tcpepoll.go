@@ -4,6 +4,7 @@ package peers
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 
 	"baro.dev/bench/internal/epoll"
@@ -42,9 +43,12 @@ func (s *tcpEpoll) run(listener int) error {
 		return err
 	}
 	for {
-		events, err := s.poller.Wait(-1)
+		events, err := s.poller.RawWait(100)
 		if err != nil {
 			return err
+		}
+		if len(events) == 0 {
+			runtime.Gosched() // RawWait keeps the scheduler from running anything else
 		}
 		for _, e := range events {
 			switch fd := int(e.Fd); {
