@@ -26,7 +26,7 @@ func BenchmarkEcho(b *testing.B) {
 		{1, 1, 64}, {100, 1, 64}, {100, 16, 64}, {100, 1, 1024}, {100, 1, 65536},
 	} {
 		for _, s := range peers.All() {
-			if s.Raw || s.Name == "nbio" { // nbio cannot be ended
+			if s.Kind == peers.Raw || s.Module == "github.com/lesismal/nbio" { // which cannot be ended
 				continue
 			}
 			b.Run(fmt.Sprintf("C%d/P%d/%dB/%s", load.conns, load.depth, load.size, s.Name), func(b *testing.B) {

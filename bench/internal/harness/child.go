@@ -59,7 +59,7 @@ func start(s Contender, c Cell) (*child, error) {
 		ch.stop()
 		return nil, fmt.Errorf("start %s: it said %q and not where it listens", s.Name, line)
 	}
-	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: s.Raw, CPU: cpu, Free: ch.free}
+	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: peers.KindOf(s.Name) == peers.Raw, CPU: cpu, Free: ch.free}
 	return ch, nil
 }
 

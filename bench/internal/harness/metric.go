@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/bench/internal/load"
+	"baro.dev/bench/internal/peers"
 )
 
 // metric is the one number by which servers are compared in a cell.
@@ -38,34 +39,13 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 // Row is what the rounds of a cell say about one server. A ratio is NaN where there is nothing to compare with.
 type Row struct {
 	Server               string
+	Kind                 peers.Kind
 	Best, Median         float64
 	BestPeer, MedianPeer float64 // ratio to the best peer in Go: of the bests; median of those of each round
 	BestRaw, MedianRaw   float64 // ratio to raw epoll
 	Middle               load.Result
 	Runs, Failed         int
 	byRound              map[int]float64
-	kind                 kind
-}
-
-type kind int
-
-const (
-	ours kind = iota
-	peer
-	raw
-	other
-)
-
-func kindOf(server string) kind {
-	switch server {
-	case "baro", "baro-inline":
-		return ours
-	case "gorilla", "coder", "gobwas", "gws", "nbio":
-		return peer
-	case "tcpgo", "tcpepoll":
-		return raw
-	}
-	return other
 }
 
 // Summarize makes a row for each server, in the order in which they first appear.
@@ -80,7 +60,7 @@ func Summarize(c Cell, samples []Sample) []Row {
 		i := slices.IndexFunc(rows, func(r Row) bool { return r.Server == s.Server })
 		if i < 0 {
 			i = len(rows)
-			rows = append(rows, Row{Server: s.Server, byRound: make(map[int]float64), kind: kindOf(s.Server)})
+			rows = append(rows, Row{Server: s.Server, byRound: make(map[int]float64), Kind: peers.KindOf(s.Server)})
 		}
 		rows[i].Runs++
 		if s.Error != "" {
@@ -104,7 +84,7 @@ func Summarize(c Cell, samples []Sample) []Row {
 		}
 		return found
 	}
-	isPeer := func(r Row) bool { return r.kind == peer }
+	isPeer := func(r Row) bool { return r.Kind == peers.Peer }
 	isRaw := func(r Row) bool { return r.Server == "tcpepoll" }
 	byBest, byMedian := func(r Row) float64 { return r.Best }, func(r Row) float64 { return r.Median }
 	bestPeer, medianPeer, raw := best(byBest, isPeer), best(byMedian, isPeer), best(byBest, isRaw)

@@ -18,7 +18,6 @@ import (
 type Contender struct {
 	Name    string
 	Command []string // the program that speaks the command line of peers.Main, and its first arguments
-	Raw     bool
 	Deflate bool
 }
 
@@ -36,14 +35,14 @@ func Contenders(names []string) ([]Contender, error) {
 	var list []Contender
 	for _, name := range names {
 		if name, program, ok := strings.Cut(name, "="); ok {
-			list = append(list, Contender{name, []string{program}, strings.HasPrefix(name, "tcp"), true})
+			list = append(list, Contender{name, []string{program}, true})
 			continue
 		}
 		s, err := peers.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Contender{s.Name, []string{self, "serve"}, s.Raw, s.Deflate})
+		list = append(list, Contender{s.Name, []string{self, "serve"}, s.Deflate})
 	}
 	return list, nil
 }

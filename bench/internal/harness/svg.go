@@ -137,7 +137,7 @@ func block(b *bytes.Buffer, c Cell, rows []Row) {
 	for i, r := range rows {
 		y := titleHeight + i*barStep
 		width := max(1, max(r.Best, 0)/largest*(blockWidth-labelWidth-valueWidth))
-		class := []string{"ours", "peer", "raw", "other"}[r.kind]
+		class := []string{"other", "ours", "peer", "raw"}[r.Kind]
 		fmt.Fprintf(b, `<text class="e" x="%d" y="%d">%s</text><rect class="%s" x="%d" y="%d" width="%.1f" height="%d"/>`,
 			labelWidth-8, y+barHeight-4, html.EscapeString(r.Server), class, labelWidth, y, width, barHeight)
 		value := number(r.Best)

@@ -11,35 +11,46 @@ import (
 	"github.com/lesismal/nbio/nbhttp/websocket"
 )
 
-func nbioServer(l net.Listener, o Options) error {
-	logging.SetLevel(logging.LevelNone)
+// nbioServer has epoll loops, which hand messages to a pool of goroutines, or inline run the handler themselves.
+func nbioServer(inline bool) func(net.Listener, Options) error {
+	return func(l net.Listener, o Options) error {
+		logging.SetLevel(logging.LevelNone)
+		upgrader := websocket.NewUpgrader()
+		upgrader.KeepaliveTime = 0
+		nbioHandlers(upgrader, o.Role)
+		config := nbhttp.Config{
+			Network: "tcp",
+			Addrs:   []string{l.Addr().String()},
+			Listen:  func(string, string) (net.Listener, error) { return l, nil },
+			MaxLoad: 1 << 20,
+			// Messages are not split, and payloads go back to their pool when OnMessage returns.
+			MaxWebsocketFramePayloadSize: 1 << 20,
+			ReleaseWebsocketPayload:      true,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = upgrader.Upgrade(w, r, nil) // it has answered
+			}),
+		}
+		if inline {
+			config.ServerExecutor = func(f func()) { f() }
+		}
+		if err := nbhttp.NewEngine(config).Start(); err != nil {
+			return err
+		}
+		select {}
+	}
+}
+
+func nbioHandlers(u *websocket.Upgrader, r Role) {
 	var h hub[*websocket.Conn]
-	upgrader := websocket.NewUpgrader()
-	upgrader.KeepaliveTime = 0
-	upgrader.OnMessage(func(c *websocket.Conn, t websocket.MessageType, data []byte) {
-		if !published(o.Role, data) {
+	u.OnMessage(func(c *websocket.Conn, t websocket.MessageType, data []byte) {
+		if !published(r, data) {
 			_ = c.WriteMessage(t, data)
 			return
 		}
 		h.each(func(c *websocket.Conn) error { return c.WriteMessage(t, data) })
 	})
-	if o.Role == FanOut {
-		upgrader.OnOpen(func(c *websocket.Conn) { h.add(c) })
-		upgrader.OnClose(func(c *websocket.Conn, _ error) { h.remove(c) })
+	if r == FanOut {
+		u.OnOpen(func(c *websocket.Conn) { h.add(c) })
+		u.OnClose(func(c *websocket.Conn, _ error) { h.remove(c) })
 	}
-	engine := nbhttp.NewEngine(nbhttp.Config{
-		Network: "tcp",
-		Addrs:   []string{l.Addr().String()},
-		Listen:  func(string, string) (net.Listener, error) { return l, nil },
-		MaxLoad: 1 << 20,
-		// Payloads are handed back to their pool when OnMessage returns.
-		ReleaseWebsocketPayload: true,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = upgrader.Upgrade(w, r, nil) // it has answered
-		}),
-	})
-	if err := engine.Start(); err != nil {
-		return err
-	}
-	select {}
 }

@@ -7,6 +7,7 @@ package peers
 import (
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -45,23 +46,46 @@ type Server struct {
 	Name    string
 	Module  string // whose version is recorded; "" for the standard library
 	Serve   func(net.Listener, Options) error
-	Raw     bool // no WebSocket: bytes
+	Kind    Kind
 	Deflate bool // knows role Deflate
 }
+
+// Kind is what a server is compared as.
+type Kind int
+
+// Kinds.
+const (
+	Other Kind = iota // somebody's own program
+	Ours              // this project
+	Peer              // another WebSocket library in Go
+	Raw               // no WebSocket: bytes
+)
 
 // All are all servers there are.
 func All() []Server {
 	return []Server{
-		{Name: "baro-inline", Module: "baro.dev", Serve: baro(true), Deflate: true},
-		{Name: "baro", Module: "baro.dev", Serve: baro(false), Deflate: true},
-		{Name: "gorilla", Module: "github.com/gorilla/websocket", Serve: gorillaServer, Deflate: true},
-		{Name: "coder", Module: "github.com/coder/websocket", Serve: coderServer, Deflate: true},
-		{Name: "gobwas", Module: "github.com/gobwas/ws", Serve: gobwasServer},
-		{Name: "gws", Module: "github.com/lxzan/gws", Serve: gwsServer, Deflate: true},
-		{Name: "nbio", Module: "github.com/lesismal/nbio", Serve: nbioServer},
-		{Name: "tcpgo", Serve: tcpGoServer, Raw: true},
-		{Name: "tcpepoll", Serve: tcpEpollServer, Raw: true},
+		{Name: "baro-inline", Module: "baro.dev", Serve: baro(true), Kind: Ours, Deflate: true},
+		{Name: "baro", Module: "baro.dev", Serve: baro(false), Kind: Ours, Deflate: true},
+		{Name: "gorilla", Module: "github.com/gorilla/websocket", Serve: gorillaServer, Kind: Peer, Deflate: true},
+		{Name: "coder", Module: "github.com/coder/websocket", Serve: coderServer, Kind: Peer, Deflate: true},
+		{Name: "gobwas", Module: "github.com/gobwas/ws", Serve: gobwasServer, Kind: Peer},
+		{Name: "gws", Module: "github.com/lxzan/gws", Serve: gwsServer, Kind: Peer, Deflate: true},
+		{Name: "nbio", Module: "github.com/lesismal/nbio", Serve: nbioServer(false), Kind: Peer},
+		{Name: "nbio-inline", Module: "github.com/lesismal/nbio", Serve: nbioServer(true), Kind: Peer},
+		{Name: "tcpgo", Serve: tcpGoServer, Kind: Raw},
+		{Name: "tcpepoll", Serve: tcpEpollServer, Kind: Raw},
 	}
+}
+
+// KindOf returns the kind of the server of that name; one that others bring is raw if it is called tcp.
+func KindOf(name string) Kind {
+	if s, err := Find(name); err == nil {
+		return s.Kind
+	}
+	if strings.HasPrefix(name, "tcp") {
+		return Raw
+	}
+	return Other
 }
 
 // Find returns the server of that name.
