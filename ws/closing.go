@@ -266,9 +266,12 @@ func (c *core) end(err error) {
 		c.cancelCtx(c.err)
 	}
 	gracefully := c.finish != finishNone && c.out.empty()
-	done, onEnd := c.done, c.onEnd
 	c.mu.Unlock()
 	_ = c.tr.close(gracefully)
+	c.mu.Lock()
+	c.gone = true
+	done, onEnd := c.done, c.onEnd
+	c.mu.Unlock()
 	if done != nil {
 		close(done)
 	}

@@ -43,7 +43,8 @@ type core struct {
 	gotClose  bool   // the peer's has come
 	broken    bool   // nothing can be written any more: extra.writeErr says why
 	limited   bool   // the time for closing has begun to run
-	ended     bool   // the transport is closed
+	ended     bool   // the transport is being closed
+	gone      bool   // it is closed, and done
 	finish    finish // what to do when everything queued has been written
 	out       outQueue
 	reserved  int // bytes of frames that are being made
@@ -287,7 +288,7 @@ func (c *core) Done() <-chan struct{} {
 	x := c.rare()
 	if x.done == nil {
 		x.done = make(chan struct{})
-		if c.ended {
+		if c.gone {
 			close(x.done)
 		}
 	}

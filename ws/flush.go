@@ -53,7 +53,7 @@ func (c *core) kick() {
 		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
 		// even if the one who handles it takes long over that.
 		c.scheduled = true
-		go c.flushSoon()
+		c.tr.flushLater(c)
 	case c.flags.has(moreInput) && c.out.size < readSize:
 	default:
 		c.flushing = true

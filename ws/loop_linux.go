@@ -20,7 +20,7 @@ func newLoops(n int) *loops {
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = &loopLocal{} })}
+	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = new(loopLocal) })}
 }
 
 // close has the loops end with the last connection.
@@ -30,6 +30,8 @@ func (d *loops) close() { d.group.Close() }
 type loopLocal struct {
 	input *input // of whichever connection is being read; nil while that one keeps it
 	batch *batch // messages of the connection that is being read, for its goroutine
+	crew  crew
+	late  late
 }
 
 // place is what a Socket has only while an event loop reads it. The loop owns it, but for what mu guards.
@@ -229,6 +231,10 @@ func (l *looped) pongLater(payload []byte) {
 	l.queue(item{kind: itemPing, payload: append([]byte(nil), payload...)}).bytes += frame.MaxControlPayload
 	s.postpone = true
 }
+
+func (l *looped) flushLater(c *core) { l.local().late.add(c) }
+
+func (l *looped) local() *loopLocal { return l.place.conn.Loop().Local.(*loopLocal) }
 
 func (l *looped) attend() { l.place.conn.Attend() }
 

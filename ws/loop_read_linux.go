@@ -4,6 +4,9 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"unicode/utf8"
+
+	"baro.dev/ws/internal/frame"
 )
 
 // lingerRead is how much is read and dropped in one go.
@@ -70,7 +73,7 @@ func (l *looped) takeInput() {
 	if s.input != nil {
 		return
 	}
-	local := s.place.conn.Loop().Local.(*loopLocal)
+	local := l.local()
 	if s.input, local.input = local.input, nil; s.input == nil {
 		s.input = inputs.Get().(*input)
 	}
@@ -88,7 +91,7 @@ func (l *looped) restInput() {
 	}
 	s.input = nil
 	in.rest, in.postpone = nil, false
-	if local := s.place.conn.Loop().Local.(*loopLocal); local.input == nil {
+	if local := l.local(); local.input == nil {
 		local.input = in
 	} else {
 		inputs.Put(in)
@@ -100,6 +103,16 @@ func (l *looped) parse() {
 	s := (*Socket)(l)
 	s.postpone = !s.inline && s.flags.has(working)
 	for {
+		if opcode, payload, n := s.parser.Whole(s.rest); n > 0 && (opcode == frame.Binary || utf8.Valid(payload)) {
+			s.rest = s.rest[n:]
+			if l.message(Message{MessageType(opcode), payload}); s.place.stopped {
+				return
+			}
+			continue
+		} else if n > 0 {
+			l.failed(s.refuse(invalidText()))
+			break
+		}
 		ev, err := s.core.next()
 		if err == nil && ev.None {
 			break
@@ -116,7 +129,7 @@ func (l *looped) parse() {
 		if complete {
 			l.message(m)
 		}
-		if s.input == nil || s.place.stopped {
+		if s.place.stopped {
 			return
 		}
 	}
@@ -181,7 +194,9 @@ func (l *looped) message(m Message) {
 		s.flags.put(moreInput, len(s.rest) > 0)
 		s.handle(handler, m)
 	}
-	s.release()
+	if s.msg != nil {
+		s.release()
+	}
 }
 
 // linger drops what comes until the peer has understood that the connection has failed.

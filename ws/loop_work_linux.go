@@ -8,14 +8,12 @@ const maxWaiting = 64 << 10
 
 // batch is what one read brought, in order, for the goroutine of the connection.
 type batch struct {
-	socket *Socket
-	work   func() // socket.work: made once, so that starting a goroutine allocates nothing
-	items  []item
-	chunk  *buffer // where short messages are
-	first  int     // the items before it have been done
-	bytes  int
-	next   *batch
-	last   *batch // of the list that begins here
+	items []item
+	chunk *buffer // where short messages are
+	first int     // the items before it have been done
+	bytes int
+	next  *batch
+	last  *batch // of the list that begins here
 }
 
 // item is something for the connection's goroutine to do.
@@ -44,7 +42,7 @@ func (b *batch) free() {
 		b.chunk.free()
 	}
 	clear(b.items)
-	*b = batch{items: b.items[:0], work: b.work}
+	*b = batch{items: b.items[:0]}
 	if cap(b.items) <= 256 {
 		batches.Put(b)
 	}
@@ -52,7 +50,7 @@ func (b *batch) free() {
 
 // queue adds an item to the batch of the read at hand.
 func (l *looped) queue(i item) *batch {
-	local := l.place.conn.Loop().Local.(*loopLocal)
+	local := l.local()
 	if local.batch == nil {
 		local.batch = batches.Get().(*batch)
 	}
@@ -86,7 +84,7 @@ func (l *looped) queueMessage(m Message) {
 func (l *looped) handOver() {
 	s := (*Socket)(l)
 	loop := s.place.conn.Loop()
-	local := loop.Local.(*loopLocal)
+	local := l.local()
 	b := local.batch
 	if b == nil {
 		return
@@ -109,11 +107,7 @@ func (l *looped) handOver() {
 	s.flags.set(working)
 	s.mu.Unlock()
 	if start {
-		b.socket = s
-		if b.work == nil {
-			b.work = func() { b.socket.work() }
-		}
-		go b.work()
+		local.crew.handle(s)
 		loop.Yield()
 	}
 }

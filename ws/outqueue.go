@@ -59,13 +59,19 @@ func (q *outQueue) clear() {
 	}
 }
 
+// last returns the buffer at the end of the queue, nil if there is none.
+func (q *outQueue) last() *buffer {
+	if waiting := q.waiting(); len(waiting) > 0 {
+		return waiting[len(waiting)-1].own
+	}
+	return nil
+}
+
 // room returns the buffer at the end of the queue, with room for n more bytes. Whoever appends to it adds to size.
 func (q *outQueue) room(n int) *buffer {
-	if waiting := q.waiting(); len(waiting) > 0 {
-		if b := waiting[len(waiting)-1].own; b != nil && (cap(b.b)-len(b.b) >= n || len(b.b) < readSize) {
-			b.grow(n)
-			return b
-		}
+	if b := q.last(); b != nil && (cap(b.b)-len(b.b) >= n || len(b.b) < readSize) {
+		b.grow(n)
+		return b
 	}
 	b := newBuffer(n)
 	q.add(segment{own: b})

@@ -130,7 +130,11 @@ func (c *core) checkText(p []byte, end bool) error {
 	if c.text.Valid(p) && (!end || c.text.Complete()) {
 		return nil
 	}
-	return c.refuse(&CloseError{Code: StatusInvalidPayload, Reason: "text message is not valid UTF-8"})
+	return c.refuse(invalidText())
+}
+
+func invalidText() *CloseError {
+	return &CloseError{Code: StatusInvalidPayload, Reason: "text message is not valid UTF-8"}
 }
 
 // collect adds a piece to the message in progress. When the message is whole, it returns true and the message, whose

@@ -232,6 +232,26 @@ func (c *core) appendFrame(dst []byte, h frame.Header, payload []byte) []byte {
 	return dst
 }
 
+// sendAlong queues a short message behind others that are held back to leave with it, if it is as simple as that.
+func (c *core) sendAlong(t MessageType, data []byte) bool {
+	if c.deflate != nil || c.client || len(data) > copySize || t != Binary && (t != Text || !utf8.Valid(data)) {
+		return false
+	}
+	h := frame.Header{Opcode: frame.Opcode(t), Fin: true, Length: len(data)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.out.last()
+	size := len(data) + frame.MaxHeaderSize
+	if b == nil || cap(b.b)-len(b.b) < size || c.out.size+size > min(readSize, c.set.maxQueue) ||
+		c.held != nil || c.reserved > 0 || c.writable() != nil {
+		return false
+	}
+	before := len(b.b)
+	b.b = append(h.Append(b.b), data...)
+	c.out.size += len(b.b) - before
+	return true
+}
+
 // Send sends a message without waiting: what the peer does not take at once is queued. When the queue is full, it
 // does what Queue.Full says: it ends the connection (Close), drops the message (Drop), or waits after all (Block);
 // the error then matches ErrQueueFull. A text message must be valid UTF-8.
@@ -239,6 +259,9 @@ func (c *core) appendFrame(dst []byte, h frame.Header, payload []byte) []byte {
 // Send may be called from any goroutine; messages from one goroutine leave in the order sent. data is the caller's
 // again when Send returns.
 func (c *core) Send(t MessageType, data []byte) error {
+	if c.flags.has(moreInput) && c.sendAlong(t, data) {
+		return nil
+	}
 	return c.sendMessage(waiting{policy: c.set.full}, t, data)
 }
 

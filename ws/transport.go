@@ -34,6 +34,8 @@ type transport interface {
 	addr(peer bool) net.Addr
 	// attend has the event loop look after the connection.
 	attend()
+	// flushLater has c.flushSoon called on another goroutine. c.mu is held.
+	flushLater(c *core)
 	// pongLater has a ping answered when the messages that wait have been handled.
 	pongLater(payload []byte)
 }
@@ -41,8 +43,9 @@ type transport interface {
 // driverless is a transport that no event loop drives.
 type driverless struct{}
 
-func (driverless) attend()          {}
-func (driverless) pongLater([]byte) {}
+func (driverless) attend()            {}
+func (driverless) pongLater([]byte)   {}
+func (driverless) flushLater(c *core) { go c.flushSoon() }
 
 // connAddr is the transport.addr of a connection.
 func connAddr(nc net.Conn, peer bool) net.Addr {

@@ -138,6 +138,34 @@ func (p *Parser) Next(b []byte) (ev Event, n int, err error) {
 	return ev, n + len(b), nil
 }
 
+// Whole returns the message at the start of b, unmasked in place, and its length with the header, if it is of the
+// plain kind that most are: to a server, in one frame that is all in b, not compressed, of less than 64 KiB. Otherwise
+// n is 0 and Next tells what there is.
+func (p *Parser) Whole(b []byte) (opcode Opcode, payload []byte, n int) {
+	if len(b) < 6 || p.kind != 0 || p.inPayload || p.filled > 0 || !p.server {
+		return 0, nil, 0
+	}
+	opcode = Opcode(b[0] ^ bitFin)
+	size, head := int(b[1])-bitMask, 6
+	if size == length16 && len(b) >= 8 {
+		size, head = int(binary.BigEndian.Uint16(b[2:])), 8
+		if size < length16 {
+			return 0, nil, 0
+		}
+	} else if size >= length16 {
+		return 0, nil, 0
+	}
+	if opcode != Text && opcode != Binary || size < 0 || len(b)-head < size {
+		return 0, nil, 0
+	}
+	if max := p.rules.MaxMessage; max > 0 && int64(size) > max {
+		return 0, nil, 0
+	}
+	payload = b[head : head+size : head+size]
+	mask.XOR(payload, binary.LittleEndian.Uint32(b[head-4:]))
+	return opcode, payload, head + size
+}
+
 // header consumes bytes of b until the header is complete.
 func (p *Parser) header(b []byte) (n int, err error) {
 	if p.filled == 0 && len(b) >= 2 {
