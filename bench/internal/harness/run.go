@@ -18,7 +18,7 @@ import (
 type Contender struct {
 	Name    string
 	Command []string // the program that speaks the command line of peers.Main, and its first arguments
-	Deflate bool
+	Deflate peers.Compression
 }
 
 // Contenders finds those named, all if there are none. NAME=PROGRAM is one that others bring.
@@ -35,7 +35,7 @@ func Contenders(names []string) ([]Contender, error) {
 	var list []Contender
 	for _, name := range names {
 		if name, program, ok := strings.Cut(name, "="); ok {
-			list = append(list, Contender{name, []string{program}, true})
+			list = append(list, Contender{name, []string{program}, peers.ContextTakeover})
 			continue
 		}
 		s, err := peers.Find(name)
@@ -96,7 +96,7 @@ func allowFiles() error {
 func runRound(p Plan, c Cell, round int, servers []Contender, log io.Writer) (samples []Sample) {
 	for i := range servers {
 		s := servers[(i+round)%len(servers)]
-		if c.Deflate && !s.Deflate {
+		if c.Deflate && s.Deflate == peers.None || c.Context && s.Deflate < peers.ContextTakeover {
 			continue
 		}
 		sample := Sample{Cell: c.Name, Server: s.Name, Round: round}

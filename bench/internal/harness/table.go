@@ -53,6 +53,9 @@ func Table(w io.Writer, c Cell, rows []Row) {
 		direction = "lower"
 	}
 	fmt.Fprintf(w, "\n**%s**: %s, %s is better\n\n", c.Name, m.name, direction)
+	if c.Mode == idle {
+		fmt.Fprintf(w, "Resident memory with the connections open, beyond that after 200 had come and gone and memory was given back.\n\n")
+	}
 	lines := [][]string{{"server", "best", "÷ peer", "÷ raw", "median", "÷ peer", "÷ raw"}}
 	for _, column := range c.columns() {
 		lines[0] = append(lines[0], column.name)

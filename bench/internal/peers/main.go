@@ -29,7 +29,7 @@ func Main(args []string) error {
 	if err != nil {
 		return err
 	}
-	if o.Role == Deflate && !s.Deflate {
+	if o.Role == Deflate && s.Deflate == None {
 		return fmt.Errorf("%s: no role deflate", s.Name)
 	}
 	l, err := net.Listen("tcp", *listen)

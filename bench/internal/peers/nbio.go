@@ -17,6 +17,7 @@ func nbioServer(inline bool) func(net.Listener, Options) error {
 		logging.SetLevel(logging.LevelNone)
 		upgrader := websocket.NewUpgrader()
 		upgrader.KeepaliveTime = 0
+		upgrader.EnableCompression(o.Role == Deflate)
 		nbioHandlers(upgrader, o.Role)
 		config := nbhttp.Config{
 			Network: "tcp",

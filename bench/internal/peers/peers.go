@@ -47,8 +47,18 @@ type Server struct {
 	Module  string // whose version is recorded; "" for the standard library
 	Serve   func(net.Listener, Options) error
 	Kind    Kind
-	Deflate bool // knows role Deflate
+	Deflate Compression
 }
+
+// Compression is what a server knows of permessage-deflate.
+type Compression int
+
+// Compressions, each knowing what those before it know.
+const (
+	None Compression = iota
+	NoContext
+	ContextTakeover
+)
 
 // Kind is what a server is compared as.
 type Kind int
@@ -64,14 +74,14 @@ const (
 // All are all servers there are.
 func All() []Server {
 	return []Server{
-		{Name: "baro-inline", Module: "baro.dev", Serve: baro(true), Kind: Ours, Deflate: true},
-		{Name: "baro", Module: "baro.dev", Serve: baro(false), Kind: Ours, Deflate: true},
-		{Name: "gorilla", Module: "github.com/gorilla/websocket", Serve: gorillaServer, Kind: Peer, Deflate: true},
-		{Name: "coder", Module: "github.com/coder/websocket", Serve: coderServer, Kind: Peer, Deflate: true},
+		{Name: "baro-inline", Module: "baro.dev", Serve: baro(true), Kind: Ours, Deflate: ContextTakeover},
+		{Name: "baro", Module: "baro.dev", Serve: baro(false), Kind: Ours, Deflate: ContextTakeover},
+		{Name: "gorilla", Module: "github.com/gorilla/websocket", Serve: gorillaServer, Kind: Peer, Deflate: NoContext},
+		{Name: "coder", Module: "github.com/coder/websocket", Serve: coderServer, Kind: Peer, Deflate: ContextTakeover},
 		{Name: "gobwas", Module: "github.com/gobwas/ws", Serve: gobwasServer, Kind: Peer},
-		{Name: "gws", Module: "github.com/lxzan/gws", Serve: gwsServer, Kind: Peer, Deflate: true},
-		{Name: "nbio", Module: "github.com/lesismal/nbio", Serve: nbioServer(false), Kind: Peer},
-		{Name: "nbio-inline", Module: "github.com/lesismal/nbio", Serve: nbioServer(true), Kind: Peer},
+		{Name: "gws", Module: "github.com/lxzan/gws", Serve: gwsServer, Kind: Peer, Deflate: ContextTakeover},
+		{Name: "nbio", Module: "github.com/lesismal/nbio", Serve: nbioServer(false), Kind: Peer, Deflate: NoContext},
+		{Name: "nbio-inline", Module: "github.com/lesismal/nbio", Serve: nbioServer(true), Kind: Peer, Deflate: NoContext},
 		{Name: "tcpgo", Serve: tcpGoServer, Kind: Raw},
 		{Name: "tcpepoll", Serve: tcpEpollServer, Kind: Raw},
 	}
