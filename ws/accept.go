@@ -41,6 +41,7 @@ type upgraded struct {
 	tr          transport
 	subprotocol string
 	deflate     *handshake.Deflate
+	extensions  string // the header that says so
 	early       []byte // what the client sent right behind its request
 	addrs       *addrs
 	extended    bool // a stream that ends when the handler returns
@@ -56,33 +57,55 @@ func upgrade(w http.ResponseWriter, r *http.Request, o *AcceptOptions, set *sett
 }
 
 func tryUpgrade(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*upgraded, error) {
-	req, err := handshake.Check(r)
-	if err != nil {
-		return nil, refuse(w, r, err)
+	err := refusal(r)
+	if err == nil {
+		err = o.checkOrigin(r)
 	}
-	if o.CheckOrigin != nil {
-		if err := o.CheckOrigin(r); err != nil {
-			return nil, refuse(w, r, &HandshakeError{Status: http.StatusForbidden, Reason: err.Error()})
-		}
-	} else if err := handshake.CheckOrigin(r, o.AllowedOrigins); err != nil {
-		return nil, refuse(w, r, err)
+	up := new(upgraded)
+	var response []byte
+	if err == nil {
+		response, err = up.negotiate(r, o)
 	}
-	up := &upgraded{extended: req.ExtendedConnect}
-	if up.subprotocol, err = handshake.SelectSubprotocol(r.Header, o.Subprotocols); err != nil {
+	switch {
+	case err != nil:
 		return nil, refuse(w, r, err)
-	}
-	var extensions string
-	if up.deflate, extensions, err = handshake.AcceptDeflate(r.Header, o.Compression.policy()); err != nil {
-		return nil, refuse(w, r, err)
-	}
-	if req.ExtendedConnect {
-		return up, up.acceptStream(w, r, o, extensions)
-	}
-	response, err := handshake.AppendResponse(nil, req.Key, up.subprotocol, extensions, o.Header)
-	if err != nil {
-		return nil, refuse(w, r, err)
+	case up.extended:
+		return up, up.acceptStream(w, r, o)
 	}
 	return up, up.hijack(w, r, o, response)
+}
+
+// checkOrigin says whether the page that r comes from may connect.
+func (o *AcceptOptions) checkOrigin(r *http.Request) error {
+	if _, err := handshake.Check(r); err != nil {
+		return err // CheckOrigin sees none but requests for a WebSocket
+	}
+	if o.CheckOrigin == nil {
+		return handshake.CheckOrigin(r, o.AllowedOrigins)
+	}
+	if err := o.CheckOrigin(r); err != nil {
+		return &HandshakeError{Status: http.StatusForbidden, Reason: err.Error()}
+	}
+	return nil
+}
+
+// negotiate agrees on what r asks for, and returns the response, where it is one of HTTP/1.1.
+func (up *upgraded) negotiate(r *http.Request, o *AcceptOptions) ([]byte, error) {
+	req, err := handshake.Check(r)
+	if err != nil {
+		return nil, err
+	}
+	up.extended = req.ExtendedConnect
+	if up.subprotocol, err = handshake.SelectSubprotocol(r.Header, o.Subprotocols); err != nil {
+		return nil, err
+	}
+	if up.deflate, up.extensions, err = handshake.AcceptDeflate(r.Header, o.Compression.policy()); err != nil {
+		return nil, err
+	}
+	if up.extended {
+		return nil, nil
+	}
+	return handshake.AppendResponse(make([]byte, 0, 256), req.Key, up.subprotocol, up.extensions, o.Header)
 }
 
 // refuse answers the request with err and returns err.

@@ -12,7 +12,7 @@ import (
 )
 
 // acceptStream answers an extended CONNECT (RFC 8441 5, RFC 9220): from then on the stream carries the frames.
-func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *AcceptOptions, extensions string) error {
+func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *AcceptOptions) error {
 	if err := handshake.ValidateHeader(o.Header); err != nil {
 		return refuse(w, r, err)
 	}
@@ -23,8 +23,8 @@ func (up *upgraded) acceptStream(w http.ResponseWriter, r *http.Request, o *Acce
 	if up.subprotocol != "" {
 		h.Set("Sec-WebSocket-Protocol", up.subprotocol)
 	}
-	if extensions != "" {
-		h.Set("Sec-WebSocket-Extensions", extensions)
+	if up.extensions != "" {
+		h.Set("Sec-WebSocket-Extensions", up.extensions)
 	}
 	s := &serverStream{w: w, body: r.Body, control: http.NewResponseController(w)}
 	s.control.SetReadDeadline(noDeadline)

@@ -99,6 +99,7 @@ const (
 	inputOver                    // the connection fails, or the peer has closed it: nothing more that comes matters
 	working                      // a goroutine handles messages
 	opening                      // OnOpen has not returned
+	departed                     // nothing can be subscribed to any more
 )
 
 func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }

@@ -44,6 +44,26 @@ func (c *core) writeDirect(h frame.Header, payload []byte) {
 	}
 }
 
+// writeShared writes bytes that nobody changes, and queues what does not go at once. mu is held, and released.
+func (c *core) writeShared(encoded []byte) {
+	c.flushing = true
+	c.mu.Unlock()
+	n, err := c.tr.tryWrite(encoded, nil)
+	c.mu.Lock()
+	switch {
+	case err != nil:
+		c.writeFailed(err)
+	case n == len(encoded):
+		c.flushOwned()
+	default:
+		c.out.put(segment{shared: encoded, off: n})
+		c.out.size += len(encoded) - n
+		if c.cutShort() {
+			c.flushOwned()
+		}
+	}
+}
+
 // kick has the queue flushed: at once, or together with what follows. mu is held, and released.
 func (c *core) kick() {
 	switch {

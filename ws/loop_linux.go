@@ -20,7 +20,7 @@ func newLoops(n int) *loops {
 	if n == 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = new(loopLocal) })}
+	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = &loopLocal{hub: newLoopHub(l)} })}
 }
 
 // close has the loops end with the last connection.
@@ -30,6 +30,7 @@ func (d *loops) close() { d.group.Close() }
 type loopLocal struct {
 	input *input // of whichever connection is being read; nil while that one keeps it
 	batch *batch // messages of the connection that is being read, for its goroutine
+	hub   *loopHub
 	crew  crew
 	late  late
 }
@@ -160,6 +161,9 @@ func (l *looped) start() {
 	l.schedule()
 }
 
+// Drain implements eventloop.Handler. The server closes its connections itself.
+func (l *looped) Drain() {}
+
 // Flush implements eventloop.Handler.
 func (l *looped) Flush() {
 	s := (*Socket)(l)
@@ -208,6 +212,7 @@ func (l *looped) leave() {
 			s.input = nil
 		}
 		s.place.conn.Close()
+		s.hub().leave(s)
 	}
 	if !s.place.over && !s.flags.has(opening) {
 		s.place.over = true

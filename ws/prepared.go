@@ -116,6 +116,10 @@ func (c *core) sendShared(w waiting, reserved int, encoded []byte) error {
 		c.mu.Unlock()
 		return nil
 	}
+	if c.direct() {
+		c.writeShared(encoded) // unlocks
+		return nil
+	}
 	c.out.share(encoded)
 	c.kick() // unlocks
 	return nil

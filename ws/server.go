@@ -24,6 +24,8 @@ type Server struct {
 	// OnClose is called when a connection has ended or failed. err says why, as of Conn.Read: a *CloseError, mostly.
 	// Nothing can be sent any more.
 	OnClose func(c *Socket, err error)
+	// Handler answers the requests that come to Serve and are not for a WebSocket. nil: they are refused.
+	Handler http.Handler
 	// Inline promises that OnMessage and OnClose never block. On Linux the event loop then calls them itself, which is
 	// fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for anything,
 	// so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
@@ -39,8 +41,10 @@ type Server struct {
 	count    int
 	draining bool
 	empty    chan struct{} // closed when the last connection has gone, while draining
-	fronts   map[*http.Server]struct{}
+	fronts   map[*front]struct{}
+	stopped  chan struct{} // closed when draining; nil: nobody has asked
 	loops    *loops
+	portable *hub // of the connections that have no event loop; nil: there has been none
 }
 
 // driver returns the event loops, nil for none.
@@ -103,7 +107,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *So
 	if err != nil {
 		return nil
 	}
-	if up.nc == nil || !s.detach(c, up.nc) {
+	if up.nc == nil || !s.detach(c, plain(up.nc)) {
 		c.tr = up.transport()
 	}
 	c.init(c.tr, set, false, up.subprotocol, up.deflate, up.early)
@@ -119,6 +123,29 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *So
 	s.add(c)
 	opened = true
 	return c
+}
+
+// settings returns the options with their defaults.
+func (s *Server) settings() *settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.set == nil {
+		s.set = s.Options.settings()
+	}
+	return s.set
+}
+
+// stopping returns a channel that is closed when the server goes.
+func (s *Server) stopping() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped == nil {
+		s.stopped = make(chan struct{})
+		if s.draining {
+			close(s.stopped)
+		}
+	}
+	return s.stopped
 }
 
 // enter counts a connection that is about to be opened, if any still are. leave or remove follows.
@@ -196,39 +223,37 @@ func (s *Server) sockets() []*Socket {
 	return all
 }
 
-// Serve accepts connections from l and serves them until Shutdown or Close, or until l fails. Requests that are not
-// for a WebSocket are refused. It returns a non-nil error: ErrServerClosed after Shutdown or Close.
+// Serve accepts connections from l and serves them until Shutdown or Close, or until l fails; it closes l. Requests that
+// are not for a WebSocket go to Handler. It returns a non-nil error: ErrServerClosed after Shutdown or Close.
+//
+// On Linux, the requests for a WebSocket that come over a *net.TCPListener or *net.UnixListener are answered without
+// net/http, which costs the least; everything else is handed to net/http as it came. Limits.HandshakeTimeout bounds
+// the time that a request may take to come.
 func (s *Server) Serve(l net.Listener) error {
-	front := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.Options.Limits.handshakeTimeout(),
-		MaxHeaderBytes:    int(min(s.Options.Limits.maxHeaderBytes(), 1<<30)),
-	}
-	s.mu.Lock()
-	if s.draining {
-		s.mu.Unlock()
+	f := s.newFront(l)
+	if !s.addFront(f) {
 		l.Close()
 		return ErrServerClosed
 	}
-	if s.fronts == nil {
-		s.fronts = make(map[*http.Server]struct{})
+	defer s.removeFront(f)
+	err := f.serve()
+	if s.isDraining() {
+		return ErrServerClosed
 	}
-	s.fronts[front] = struct{}{}
-	s.mu.Unlock()
-	err := front.Serve(l)
-	s.mu.Lock()
-	delete(s.fronts, front)
-	s.mu.Unlock()
 	return err
 }
 
 // Shutdown stops accepting connections, closes those there are with StatusGoingAway and waits until all have ended.
-// What was queued on them leaves first. When ctx is done, what is left is cut, and Shutdown returns
-// context.Cause(ctx). The server cannot be used again.
+// What was queued on them leaves first, and requests that Handler is answering are answered. When ctx is done, what is
+// left is cut, and Shutdown returns context.Cause(ctx). The server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
+	fronts := s.allFronts()
 	empty := s.drain()
 	for _, c := range s.sockets() {
 		_ = c.Close(StatusGoingAway, "")
+	}
+	for _, f := range fronts {
+		_ = f.http.Shutdown(ctx)
 	}
 	select {
 	case <-empty:
@@ -241,7 +266,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close stops accepting connections and ends those there are without a closing handshake.
 func (s *Server) Close() error {
+	fronts := s.allFronts()
 	s.drain()
+	for _, f := range fronts {
+		_ = f.http.Close()
+	}
 	for _, c := range s.sockets() {
 		c.CloseNow()
 	}
@@ -252,12 +281,15 @@ func (s *Server) Close() error {
 func (s *Server) drain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.draining && s.stopped != nil {
+		close(s.stopped)
+	}
 	s.draining = true
 	if s.loops != nil {
 		s.loops.close()
 	}
-	for front := range s.fronts {
-		front.Close()
+	for f := range s.fronts {
+		f.stop()
 	}
 	if s.empty == nil {
 		s.empty = make(chan struct{})

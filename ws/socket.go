@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"baro.dev/ws/internal/topics"
 )
 
 // Socket is a WebSocket connection of a Server. It is read by the server, which calls the handlers; there is nothing
@@ -16,6 +18,7 @@ type Socket struct {
 
 	server     *Server
 	prev, next *Socket // in the server's list
+	topics     *topics.Set[*Socket]
 	place      place
 }
 
@@ -50,6 +53,7 @@ func (s *Socket) run() {
 		}
 		s.dropInput()
 		s.readMu.Unlock()
+		s.hub().leave(s)
 		if s.server.OnClose != nil {
 			s.guard(func() { s.server.OnClose(s, err) })
 		}

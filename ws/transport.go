@@ -60,6 +60,7 @@ func connAddr(nc net.Conn, peer bool) net.Addr {
 
 // newTransport returns the leanest transport for nc.
 func newTransport(nc net.Conn) transport {
+	nc = plain(nc)
 	if t := newSocket(nc); t != nil {
 		return t
 	}

@@ -21,6 +21,8 @@ type Handler interface {
 	Flush()
 	// Expire is called when the time set by Conn.SetTimer has come.
 	Expire()
+	// Drain is called once after Group.Close, for a connection that starts after that, too.
+	Drain()
 }
 
 // Conn is the place of a connection in its loop; it is part of the struct of what handles it. Start must have been called before
@@ -100,10 +102,25 @@ func (c *Conn) Close() {
 
 func (c *Conn) leave() {
 	c.closed = true
-	if c.placed {
+	if c.placed && c.fd >= 0 {
 		c.loop.table[c.fd] = nil
 	}
 	c.loop.wheel.Stop(&c.timer)
+}
+
+// Release takes the connection off its loop, as Close does, and returns the descriptor, which is the caller's.
+func (c *Conn) Release() int {
+	c.leave()
+	c.loop.kernel.Remove(int(c.fd))
+	c.loop.left()
+	return int(c.fd)
+}
+
+// Attach makes c something that belongs to the loop but has no descriptor: Attend, Dirty and SetTimer are there for
+// it. It lives as long as the loop. Attach is for prepare, and the loop's goroutine.
+func (l *Loop) Attach(c *Conn, h Handler) {
+	c.init(l, h, -1)
+	c.started, c.placed = true, true
 }
 
 // Replace gives the descriptor of old, with its place in the loop and its timer unset, to c. old is as after Close.

@@ -168,6 +168,12 @@ func (k *epoll) Write(fd int, head, tail []byte) (int, syscall.Errno) {
 	}
 }
 
+func (k *epoll) Remove(fd int) {
+	var event Event
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(k.fd), syscall.EPOLL_CTL_DEL, uintptr(fd),
+		uintptr(unsafe.Pointer(&event)), 0, 0)
+}
+
 func (k *epoll) Shutdown(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_WR) }
 
 func (k *epoll) Close(fd int) { _, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }

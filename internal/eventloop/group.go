@@ -65,12 +65,19 @@ func (g *Group) Join(c *Conn, h Handler, fd int) error {
 // Start begins to report the events of c, after a call of its Attend. After an error, c is closed, and its Attend is
 // called nevertheless.
 func (c *Conn) Start() error {
-	// Posted first: the loop has it in its table when the first event comes.
-	c.loop.mu.Lock()
-	c.started = true
-	c.loop.mu.Unlock()
-	c.Attend()
-	return c.loop.kernel.Add(int(c.fd))
+	// Posted first: the loop has it in its table when the first event comes, which is at once, since there is room to
+	// write. So nobody needs to wake it.
+	l := c.loop
+	l.mu.Lock()
+	c.started, c.attending = true, true
+	l.inbox = append(l.inbox, c)
+	l.posted.Store(true)
+	l.mu.Unlock()
+	err := l.kernel.Add(int(c.fd))
+	if err != nil {
+		l.kernel.Wake()
+	}
+	return err
 }
 
 // Loops calls f for each loop that is running. Those that start meanwhile may be left out.

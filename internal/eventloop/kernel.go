@@ -26,6 +26,8 @@ type Kernel interface {
 	// Read and Write never wait. head and tail leave as one; tail may be empty.
 	Read(fd int, p []byte) (int, syscall.Errno)
 	Write(fd int, head, tail []byte) (int, syscall.Errno)
+	// Remove has the events of fd reported no more.
+	Remove(fd int)
 	// Shutdown ends the writing side of fd.
 	Shutdown(fd int)
 	// Close closes fd. No more of its events are reported.

@@ -60,6 +60,7 @@ type Loop struct {
 	again    []*Conn
 	repeated []*Conn
 	dirty    []*Conn
+	draining bool
 	retired  bool
 }
 
@@ -175,9 +176,21 @@ func (l *Loop) turn() {
 
 // finishTurn does what the turn at hand has yet to do.
 func (l *Loop) finishTurn() {
+	if l.group.closing.Load() && !l.draining {
+		l.draining = true
+		for _, c := range slices.Clone(l.table) {
+			if c != nil && !c.closed {
+				c.handler.Drain()
+			}
+		}
+	}
 	for c := pop(&l.attended); c != nil; c = pop(&l.attended) {
+		isNew := !c.placed
 		l.place(c)
 		c.handler.Attend()
+		if isNew && l.draining && !c.closed {
+			c.handler.Drain()
+		}
 	}
 	for l.next < l.n {
 		e := &l.events[l.next]

@@ -1,0 +1,249 @@
+package ws
+
+import (
+	"slices"
+	"sync"
+
+	"baro.dev/ws/internal/topics"
+)
+
+// Subscribe has the connection get what Server.Publish publishes on topic from now on. It may be called from OnOpen
+// on, by any goroutine; subscribing again changes nothing. A connection that has ended returns why; it leaves all its
+// topics by itself.
+//
+// A topic exists while somebody has subscribed to it, and costs nothing otherwise. Who lets a peer choose topics should bound
+// their number (Topics) and their length.
+func (s *Socket) Subscribe(topic string) error {
+	h := s.hub()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.flags.has(departed) {
+		if err := s.Err(); err != nil {
+			return err
+		}
+		return ErrClosed
+	}
+	h.registry.Subscribe(s, topic)
+	return nil
+}
+
+// Unsubscribe ends a subscription. It reports whether there was one. What was published before may still come.
+func (s *Socket) Unsubscribe(topic string) bool {
+	h := s.hub()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.registry.Unsubscribe(s, topic)
+}
+
+// Subscribed reports whether the connection has subscribed to topic.
+func (s *Socket) Subscribed(topic string) bool {
+	h := s.hub()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.registry.Has(s, topic)
+}
+
+// Topics returns the number of topics that the connection has subscribed to.
+func (s *Socket) Topics() int {
+	h := s.hub()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return s.topics.Len()
+}
+
+// Publish sends a message to all connections that have subscribed to topic. It is encoded once, and does not wait: the
+// event loops send it, and what is published in quick succession leaves in one write for each connection. data is the
+// caller's again when Publish returns. Text must be valid UTF-8.
+//
+// Messages that one goroutine publishes arrive in that order, on whatever topics; there is no order between Publish and
+// Send. A connection whose queue is full is closed, or goes without the message, as Queue.Full says; with Block it is
+// closed, since a publisher waits for nobody.
+func (s *Server) Publish(topic string, t MessageType, data []byte) error {
+	if s.Subscribers(topic) == 0 {
+		return checkMessage(t, data)
+	}
+	m, err := NewPreparedMessage(t, slices.Clone(data))
+	if err == nil {
+		s.PublishPrepared(topic, m)
+	}
+	return err
+}
+
+// PublishPrepared is Publish for a prepared message.
+func (s *Server) PublishPrepared(topic string, m *PreparedMessage) {
+	s.eachHub(func(h *hub) { h.publish(publication{topic, m}) })
+}
+
+// Subscribers returns the number of connections that have subscribed to topic.
+func (s *Server) Subscribers(topic string) int {
+	n := 0
+	s.eachHub(func(h *hub) {
+		h.mu.Lock()
+		n += h.registry.Count(topic)
+		h.mu.Unlock()
+	})
+	return n
+}
+
+// hub knows who has subscribed to what, among the connections of one event loop, or among those that have none.
+type hub struct {
+	wake func() // has deliver called soon
+
+	mu       sync.Mutex
+	registry *topics.Registry[*Socket]
+	pending  []publication
+	spare    []publication
+	targets  []*Socket // of deliver
+}
+
+// publication is a message on its way to the subscribers of a topic.
+type publication struct {
+	topic string
+	m     *PreparedMessage
+}
+
+func newHub() *hub {
+	return &hub{registry: topics.New(func(s *Socket) **topics.Set[*Socket] { return &s.topics })}
+}
+
+func (h *hub) publish(p publication) {
+	h.mu.Lock()
+	if h.registry.Count(p.topic) == 0 {
+		h.mu.Unlock()
+		return
+	}
+	h.pending = append(h.pending, p)
+	first := len(h.pending) == 1
+	h.mu.Unlock()
+	if first {
+		h.wake()
+	}
+}
+
+// portableHub is the hub of the connections that have no event loop. A goroutine delivers while there is something.
+func (s *Server) portableHub() *hub {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.portable == nil {
+		h := newHub()
+		// Only the first publication wakes, and pending is empty again once deliver has begun: so that a second one does not begin
+		// before the first is done, the right to deliver is passed on.
+		var delivering sync.Mutex
+		h.wake = func() {
+			go func() {
+				delivering.Lock()
+				defer delivering.Unlock()
+				h.deliver((*Socket).flushRun)
+			}()
+		}
+		s.portable = h
+	}
+	return s.portable
+}
+
+func (s *Socket) flushRun() {
+	s.mu.Lock()
+	s.flushLocked()
+}
+
+// leave ends all subscriptions of a connection that has ended.
+func (h *hub) leave(s *Socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.flags.set(departed)
+	h.registry.Leave(s)
+}
+
+// deliver sends what is pending. One goroutine at a time calls it. Publications on one topic that follow one another
+// are sent as one; if there is more than one such run, later is called for each connection, and has to flush it.
+func (h *hub) deliver(later func(*Socket)) {
+	h.mu.Lock()
+	all := h.pending
+	h.pending, h.spare = h.spare[:0], nil
+	h.mu.Unlock()
+	for rest := all; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].topic == rest[0].topic {
+			n++
+		}
+		h.deliverRun(rest[:n], n == len(all), later)
+		rest = rest[n:]
+	}
+	clear(all)
+	h.mu.Lock()
+	h.spare = all[:0]
+	h.mu.Unlock()
+}
+
+// maxRun is how many bytes are sent as one at most.
+const maxRun = 64 << 10
+
+// deliverRun sends messages on one topic.
+func (h *hub) deliverRun(run []publication, now bool, later func(*Socket)) {
+	h.mu.Lock()
+	targets := slices.AppendSeq(h.targets[:0], h.registry.All(run[0].topic))
+	h.mu.Unlock()
+	for len(run) > 0 {
+		frames, n := joined(run)
+		now = now && n == len(run)
+		for _, s := range targets {
+			s.sendRun(run[:n], frames, now)
+			if !now {
+				later(s)
+			}
+		}
+		run = run[n:]
+	}
+	clear(targets)
+	h.targets = targets[:0]
+}
+
+// joined returns the frames of the first n messages, one behind the other.
+func joined(run []publication) (frames []byte, n int) {
+	if len(run) == 1 {
+		return run[0].m.frame, 1
+	}
+	size := 0
+	for n < len(run) && (n == 0 || size+len(run[n].m.frame) <= maxRun) {
+		size += len(run[n].m.frame)
+		n++
+	}
+	frames = make([]byte, 0, size)
+	for _, p := range run[:n] {
+		frames = append(frames, p.m.frame...)
+	}
+	return frames, n
+}
+
+// sendRun sends published messages. frames are all of them, for a connection without compression. Unless now, they are queued, and
+// nothing else: somebody has to flush.
+func (s *Socket) sendRun(run []publication, frames []byte, now bool) {
+	w := waiting{policy: s.set.full}
+	if w.policy == Block {
+		w.policy = Close
+	}
+	if s.deflate != nil {
+		for _, p := range run {
+			_ = s.sendPrepared(w, p.m)
+		}
+		return
+	}
+	s.mu.Lock()
+	if err := s.admit(w, len(frames)); err != nil {
+		s.mu.Unlock()
+		return
+	}
+	switch {
+	case s.held != nil:
+		s.held.share(frames)
+		s.mu.Unlock()
+	case !now:
+		s.out.share(frames)
+		s.mu.Unlock()
+	case s.direct():
+		s.writeShared(frames) // unlocks
+	default:
+		s.out.share(frames)
+		s.kick() // unlocks
+	}
+}
