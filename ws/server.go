@@ -47,15 +47,22 @@ type Server struct {
 	portable *hub // of the connections that have no event loop; nil: there has been none
 }
 
+// defaultLoops is what 0 stands for in Server.Loops. Only a test sets it, to be run with either driver.
+var defaultLoops = 0
+
 // driver returns the event loops, nil for none.
 func (s *Server) driver() *loops {
-	if s.Loops < 0 {
+	n := s.Loops
+	if n == 0 {
+		n = defaultLoops
+	}
+	if n < 0 {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loops == nil {
-		s.loops = newLoops(s.Loops)
+		s.loops = newLoops(n)
 	}
 	return s.loops
 }
