@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"baro.dev/bench/internal/peers"
 )
 
 // Report is a run and where it ran.
@@ -94,8 +96,12 @@ func (r *Report) cells() (cells []Cell) {
 func (r *Report) Text(w io.Writer) {
 	m := r.Machine
 	fmt.Fprintf(w, "%s. %s, %d cores; Linux %s, %s; %s.", r.Date.Format("2 January 2006"), m.CPU, m.Cores, m.Kernel, m.Congestion, m.Go)
-	for _, name := range []string{"gorilla/websocket", "coder/websocket", "gobwas/ws", "lxzan/gws", "lesismal/nbio"} {
-		fmt.Fprintf(w, " %s %s.", name, m.Modules["github.com/"+name])
+	seen := ""
+	for _, s := range peers.All() {
+		if version, ok := m.Modules[s.Module]; ok && s.Module != seen {
+			fmt.Fprintf(w, " %s %s.", strings.TrimPrefix(s.Module, "github.com/"), version)
+			seen = s.Module
+		}
 	}
 	fmt.Fprintf(w, " %d rounds of %v.\n", r.Rounds, r.Each)
 	for _, c := range r.cells() {

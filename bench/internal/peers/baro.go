@@ -4,10 +4,12 @@ package peers
 
 import (
 	"net"
+	"net/http"
 
 	"baro.dev/ws"
 )
 
+// baro is this project's server, through its own front door.
 func baro(inline bool) func(net.Listener, Options) error {
 	return func(l net.Listener, o Options) error {
 		s := &ws.Server{Inline: inline}
@@ -17,5 +19,17 @@ func baro(inline bool) func(net.Listener, Options) error {
 			baroFanOut(s)
 		}
 		return s.Serve(l)
+	}
+}
+
+func baroFanOut(s *ws.Server) {
+	const topic = "all"
+	s.OnOpen = func(c *ws.Socket, _ *http.Request) { _ = c.Subscribe(topic) }
+	s.OnMessage = func(c *ws.Socket, m ws.Message) {
+		if published(FanOut, m.Data) {
+			_ = s.Publish(topic, m.Type, m.Data)
+		} else {
+			_ = c.Send(m.Type, m.Data)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func Main(args []string) error {
 	}
 	fmt.Printf("listening %v\n", l.Addr())
 	go control()
-	return s.Serve(l, o)
+	return fmt.Errorf("%s: %w", s.Name, s.Serve(l, o))
 }
 
 func control() {
