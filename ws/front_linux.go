@@ -222,6 +222,7 @@ func (v *visitor) drop() {
 
 // Ready implements eventloop.Handler.
 func (v *visitor) Ready(readable, hungUp, _ bool) {
+	v.hungUp = v.hungUp || hungUp
 	if !readable || v.asking {
 		return // what comes behind the request waits until it is answered
 	}
@@ -234,7 +235,6 @@ func (v *visitor) Ready(readable, hungUp, _ bool) {
 		v.leave()
 		return
 	}
-	v.hungUp = v.hungUp || hungUp
 	p = p[:n]
 	if v.buf != nil {
 		v.buf.append(p)

@@ -50,6 +50,7 @@ type place struct {
 	unread  bool // there is something to be read, when reading goes on
 	stopped bool // nothing that comes is parsed any more
 	hungUp  bool // the peer has ended its side
+	corked  bool // something may have been held back, to leave with what follows
 	left    bool // the descriptor is closed
 	over    bool // OnClose is on its way
 }

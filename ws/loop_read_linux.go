@@ -138,7 +138,8 @@ func (l *looped) parse() {
 		s.buf = nil
 	}
 	l.handOver()
-	if s.inline && s.flags.has(moreInput) {
+	if s.place.corked {
+		s.place.corked = false
 		s.flags.clear(moreInput)
 		s.mu.Lock()
 		s.flushLocked()
@@ -191,7 +192,9 @@ func (l *looped) message(m Message) {
 		l.queueMessage(m)
 		return
 	default:
-		s.flags.put(moreInput, len(s.rest) > 0)
+		more := len(s.rest) > 0
+		s.place.corked = s.place.corked || more
+		s.flags.put(moreInput, more)
 		s.handle(handler, m)
 	}
 	if s.msg != nil {

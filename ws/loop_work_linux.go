@@ -156,17 +156,20 @@ func (s *Socket) workOn(b *batch) {
 
 // workOff does what is in *list, which is always what is left to do.
 func (s *Socket) workOff(list **batch) {
+	corked := false
 	for *list != nil {
 		b := *list
 		for b.first < len(b.items) {
 			it := &b.items[b.first]
 			b.first++
-			s.workItem(it, b.first < len(b.items) || b.next != nil)
+			more := b.first < len(b.items) || b.next != nil
+			corked = corked || more
+			s.workItem(it, more)
 		}
 		*list = b.next
 		b.free()
 	}
-	if s.flags.has(moreInput) {
+	if corked {
 		s.flags.clear(moreInput)
 		s.mu.Lock()
 		s.flushLocked()
