@@ -37,7 +37,7 @@ var subjects = []subject{
 	{name: "Accept.Messages", api: "Messages"},
 	{name: "Accept.Reader", api: "Reader"},
 	{name: "Server", api: "Server"},
-	{name: "Server.Inline", api: "Inline"}, // with Serve as its front door
+	{name: "Server.Inline", api: "Inline"}, // with Serve as its front door; over unix, the one above has it
 	{name: "Dial.Read", client: true, api: "Read"},
 	{name: "Dial.Messages", client: true, api: "Messages"},
 	{name: "Dial.Reader", client: true, api: "Reader"},
@@ -72,14 +72,15 @@ type options struct {
 	opened           func(c sender)
 }
 
-// A stand is a subject set up over one kind of stream: tcp, tls, or pipe, on which no two writes are read together.
+// A stand is a subject set up over one kind of stream: tcp, unix, tls, or pipe, on which no two writes are read together.
 type stand struct {
 	subject
-	over    string
-	options options
-	conns   chan net.Conn // for the server to accept
-	peers   sync.Map      // of the test, by the number they gave in their handshake
-	number  atomic.Int64
+	over     string
+	options  options
+	listener net.Listener  // of a server over tcp or unix
+	conns    chan net.Conn // for any other server to accept
+	peers    sync.Map      // of the test, by the number they gave in their handshake
+	number   atomic.Int64
 }
 
 // newStand sets a subject up until the end of the test.
@@ -89,9 +90,13 @@ func newStand(t testing.TB, s subject, over string, o options) *stand {
 	if s.client || s.bare {
 		return st
 	}
-	l := &chanListener{conns: st.conns, done: make(chan struct{})}
-	handler := st.handler()
-	if server, ok := handler.(*ws.Server); ok && server.Inline {
+	var l net.Listener = &chanListener{conns: st.conns, done: make(chan struct{})}
+	if over == "tcp" || over == "unix" {
+		st.listener = listen(t, over)
+		l = st.listener
+	}
+	handler := st.handler(t)
+	if server, ok := handler.(*ws.Server); ok && server.Inline != (over == "unix") {
 		go server.Serve(l)
 		t.Cleanup(func() { server.Close() })
 		return st
@@ -108,13 +113,16 @@ func newStand(t testing.TB, s subject, over string, o options) *stand {
 }
 
 // handler is the server under test.
-func (st *stand) handler() http.Handler {
+func (st *stand) handler(t testing.TB) http.Handler {
 	if st.api == "Server" || st.api == "Inline" {
 		return &ws.Server{
 			Options: st.options.AcceptOptions,
 			Inline:  st.api == "Inline",
 			OnOpen: func(c *ws.Socket, r *http.Request) {
 				c.Data = st.peerOf(r)
+				if want := st.listener != nil && ws.OnLoops(); c.Looped() != want {
+					t.Errorf("read by an event loop: %v, want %v", c.Looped(), want)
+				}
 				if st.options.opened != nil {
 					st.options.opened(c)
 				}
@@ -178,7 +186,6 @@ func (st *stand) peerOf(r *http.Request) *peer {
 // A peer is the test's end of a connection with a subject.
 type peer struct {
 	net.Conn
-	near  net.Conn // the end of the side under test
 	stand *stand
 	reader
 	response *http.Response // of a server under test
@@ -231,9 +238,9 @@ func (st *stand) open(t testing.TB, early ...byte) (*peer, error) {
 // openMute is open for a peer that reads nothing after the handshake.
 func (st *stand) openMute(t testing.TB, early ...byte) (*peer, error) {
 	t.Helper()
-	near, far := connPair(t, st.over)
+	near, far := st.ends(t)
 	far.SetDeadline(time.Now().Add(patience))
-	p := &peer{Conn: far, near: near, stand: st, ended: make(chan error, 1)}
+	p := &peer{Conn: far, stand: st, ended: make(chan error, 1)}
 	p.start(st.client, st.options.extensions)
 	var err error
 	switch {
@@ -261,7 +268,9 @@ func (p *peer) connect(near net.Conn, early []byte) error {
 	if p.stand.over == "tls" {
 		p.Conn, near = tls.Client(p.Conn, testTLS().client), tls.Server(near, testTLS().server)
 	}
-	p.stand.conns <- near
+	if near != nil {
+		p.stand.conns <- near
+	}
 	number := fmt.Sprint(p.stand.number.Add(1))
 	p.stand.peers.Store(number, p)
 	request := "GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
@@ -397,6 +406,33 @@ func isEnd(err error) bool {
 var loopback = sync.OnceValues(func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
 
 var pairing sync.Mutex
+
+// listen returns a listener of the kind.
+func listen(t testing.TB, over string) net.Listener {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if over == "unix" {
+		address = "@" // a name of the system's choice (unix(7), autobind), which only Linux has
+	}
+	l, err := net.Listen(over, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// ends returns the two ends of a connection with the subject; near is nil if the subject accepts it itself.
+func (st *stand) ends(t testing.TB) (near, far net.Conn) {
+	t.Helper()
+	if st.listener == nil {
+		return connPair(t, st.over)
+	}
+	far, err := net.Dial(st.listener.Addr().Network(), st.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nil, far
+}
 
 // connPair returns the two ends of a stream.
 func connPair(t testing.TB, over string) (near, far net.Conn) {

@@ -31,7 +31,7 @@ func unread(t *testing.T, peers []*peer) (n int) {
 	t.Helper()
 	tested := map[string]bool{}
 	for _, p := range peers {
-		tested[ports(p.near.LocalAddr(), p.near.RemoteAddr())] = true
+		tested[ports(p.RemoteAddr(), p.LocalAddr())] = true
 	}
 	table, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {

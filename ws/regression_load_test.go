@@ -191,7 +191,7 @@ func TestChurn(t *testing.T) {
 	ways := map[string]func(p *peer){
 		"at once":         func(p *peer) { p.Close() },
 		"by the book":     func(p *peer) { p.send(closeFrame(1000, "")) },
-		"by a reset":      func(p *peer) { p.near.(*net.TCPConn).SetLinger(0); p.Close() },
+		"by a reset":      func(p *peer) { p.Conn.(*net.TCPConn).SetLinger(0); p.Close() },
 		"in a message":    func(p *peer) { p.send(firstFrame(opText, "x")); p.Close() },
 		"in a frame":      func(p *peer) { p.send(textFrame("x").announcing(100_000)); p.Close() },
 		"with a failure":  func(p *peer) { p.send(newFrame(fin|3, "")); p.Close() },
