@@ -132,8 +132,9 @@ func (c *core) cutShort() bool {
 		go c.writeOut()
 		return false
 	case !c.flags.has(wantRoom):
-		c.flags.set(wantRoom) // if there is room from now on, the loop will say so; there may have been until now
+		c.flags.set(wantRoom)
 		c.roomCame = false
+		c.tr.watchRoom() // there may be room by now
 		return true
 	case c.roomCame:
 		c.roomCame = false

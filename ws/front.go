@@ -18,7 +18,7 @@ type front struct {
 	handed   *handedListener // what is left to net/http; nil: everything
 
 	mu      sync.Mutex
-	own     io.Closer // a second descriptor of the listener; nil: none
+	own     io.Closer // accepts without net/http; nil: nobody does
 	stopped bool
 }
 
@@ -107,12 +107,18 @@ func (f *front) serve() error {
 	return err
 }
 
-// setOwn has stop close own as well, unless it has been called.
+// setOwn has stop close own as well. It reports whether stop has been called already.
 func (f *front) setOwn(own io.Closer) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.own = own
-	return !f.stopped
+	return f.stopped
+}
+
+func (f *front) isStopped() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stopped
 }
 
 // stop accepts no more.

@@ -2,11 +2,11 @@ package ws
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,96 +28,166 @@ const (
 	maxBackoff = time.Second
 	// closedCheck is how often it is looked whether somebody has closed the listener.
 	closedCheck = 100 * time.Millisecond
+	// acceptBatch is how many connections are accepted before others have their turn.
+	acceptBatch = 64
 )
 
-// filer is what both kinds of listener have.
-type filer interface {
-	syscall.Conn
-	File() (*os.File, error)
+// acceptor accepts connections on an event loop, which owns it.
+//
+// It does so on a second descriptor of the listener, since package net has no way of waiting for a connection without
+// making one of its own of it. So whether somebody has closed the listener is looked at now and then.
+type acceptor struct {
+	conn    eventloop.Conn
+	front   *front
+	raw     syscall.RawConn // of the listener
+	backoff time.Duration   // after a failure; 0: none
+	retry   time.Duration   // when to try again, in the loop's time
+	ended   chan error
+
+	mu     sync.Mutex
+	closed bool
 }
 
 // accept accepts connections until the listener is closed. They are read by the event loops.
-//
-// It does so on a second descriptor of the listener, since net allows no waiting on the first but by Accept, which makes a
-// connection of package net of each.
 func (f *front) accept() error {
-	own, err := f.listener.(filer).File()
+	raw, err := f.listener.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}
-	defer own.Close()
-	if !f.setOwn(own) {
-		return net.ErrClosed
-	}
-	listener, err := f.listener.(filer).SyscallConn()
+	fd, err := duplicate(raw)
 	if err != nil {
 		return err
 	}
-	_ = listener.Control(func(fd uintptr) { // what is accepted has it from the listener; Unix sockets do without
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	// What is accepted has it from the listener. Unix sockets do without.
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	a := &acceptor{front: f, raw: raw, ended: make(chan error, 1)}
+	if err := f.server.driver().group.Join(&a.conn, a, fd); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	stopped := f.setOwn(a)
+	if err := a.conn.Start(); err != nil {
+		a.front.server.settings().logger.Error("cannot watch the listener", "err", err)
+	}
+	if stopped {
+		a.conn.Attend()
+	}
+	return <-a.ended
+}
+
+// duplicate returns another descriptor for what raw is.
+func duplicate(raw syscall.RawConn) (fd int, err error) {
+	failed := raw.Control(func(own uintptr) {
+		n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, own, syscall.F_DUPFD_CLOEXEC, 0)
+		if fd = int(n); errno != 0 {
+			err = os.NewSyscallError("fcntl", errno)
+		}
 	})
-	raw, err := own.SyscallConn()
-	if err != nil {
-		return err
+	if failed != nil {
+		err = failed
 	}
-	backoff := minBackoff
-	for {
-		_ = own.SetReadDeadline(time.Now().Add(closedCheck))
-		var failed error
-		err := raw.Read(func(fd uintptr) bool {
-			var accepted bool
-			if accepted, failed = f.acceptAll(int(fd)); accepted {
-				backoff = minBackoff
-			}
-			return failed != nil
-		})
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err // stop has closed it
-		}
-		if err := listener.Control(func(uintptr) {}); err != nil {
-			return err // somebody else has closed it
-		}
-		if failed == nil {
-			continue
-		}
-		// Out of descriptors or memory: whoever is there may go.
-		f.server.settings().logger.Error("cannot accept", "err", failed, "retry", backoff)
-		if !f.pause(backoff) {
-			return net.ErrClosed
-		}
-		backoff = min(2*backoff, maxBackoff)
+	return fd, err
+}
+
+// Close has nobody connect any more.
+func (a *acceptor) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		// This makes an event, too.
+		_ = syscall.Shutdown(a.conn.Fd(), syscall.SHUT_RDWR)
+	}
+	return nil
+}
+
+// Attend implements eventloop.Handler.
+func (a *acceptor) Attend() { a.look() }
+
+// Ready implements eventloop.Handler.
+func (a *acceptor) Ready(readable, hungUp, _ bool) {
+	if hungUp {
+		a.look()
+	} else if readable && a.backoff == 0 {
+		a.acceptSome()
 	}
 }
 
-// acceptAll accepts the connections that wait. It reports whether there was one.
-func (f *front) acceptAll(listener int) (accepted bool, err error) {
-	for {
-		fd, peer, err := syscall.Accept4(listener, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+// Expire implements eventloop.Handler.
+func (a *acceptor) Expire() { a.look() }
+
+// look sees whether the listener is there, and tries again to accept.
+func (a *acceptor) look() {
+	if a.closed {
+		return
+	}
+	err := a.raw.Control(func(uintptr) {})
+	if err == nil && a.front.isStopped() {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		a.end(err)
+		return
+	}
+	if now := a.conn.Loop().Now(); now >= a.retry {
+		a.acceptSome()
+	}
+	if !a.closed {
+		next := a.conn.Loop().Now() + closedCheck
+		if a.backoff > 0 {
+			next = min(next, a.retry)
+		}
+		a.conn.SetTimer(next)
+	}
+}
+
+// Flush implements eventloop.Handler.
+func (a *acceptor) Flush() {}
+
+// Drain implements eventloop.Handler.
+func (a *acceptor) Drain() { a.end(net.ErrClosed) }
+
+func (a *acceptor) end(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.closed = true
+		a.conn.Close()
+		a.ended <- err
+	}
+}
+
+// acceptSome accepts connections that wait.
+func (a *acceptor) acceptSome() {
+	for range acceptBatch {
+		fd, peer, err := syscall.Accept4(a.conn.Fd(), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		switch err {
 		case nil:
-			if err := f.visit(fd, peer); err != nil {
-				return accepted, err
-			}
-			accepted = true
+			err = a.front.visit(a.conn.Loop(), fd, peer)
 		case syscall.EAGAIN:
-			return accepted, nil
+			a.backoff = 0
+			return
 		case syscall.EINTR, syscall.ECONNABORTED:
+			continue
+		case syscall.EINVAL:
+			return // it has been shut down
 		default:
-			return accepted, os.NewSyscallError("accept4", err)
+			err = os.NewSyscallError("accept4", err)
 		}
+		if err != nil {
+			a.failed(err)
+			return
+		}
+		a.backoff = 0
 	}
+	a.conn.Again()
 }
 
-// pause waits, and reports whether the server goes on.
-func (f *front) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-f.server.stopping():
-		return false
-	}
+// failed pauses: out of descriptors or memory as it is, whoever is there may go.
+func (a *acceptor) failed(err error) {
+	a.backoff = min(max(minBackoff, 2*a.backoff), maxBackoff)
+	a.retry = a.conn.Loop().Now() + a.backoff
+	a.conn.SetTimer(min(a.retry, a.conn.Loop().Now()+closedCheck))
+	a.front.server.settings().logger.Error("cannot accept", "err", err, "retry", a.backoff)
 }
 
 // visitor is a connection whose request has not come yet. Its loop owns it.
@@ -139,18 +209,15 @@ type visitor struct {
 	verdict chan error // has room for it
 }
 
-// visit has a loop wait for the request on fd.
-func (f *front) visit(fd int, peer syscall.Sockaddr) error {
+// visit has a loop wait for the request on fd. It is called on the loop here.
+func (f *front) visit(here *eventloop.Loop, fd int, peer syscall.Sockaddr) error {
 	set := f.server.settings()
 	v := &visitor{front: f, set: set, peer: addrPort(peer)}
-	if err := f.server.driver().group.Join(&v.conn, v, fd); err != nil {
+	err := f.server.driver().group.Open(here, &v.conn, v, fd)
+	if err != nil && v.conn.Loop() == nil {
 		syscall.Close(fd)
-		return err
 	}
-	if err := v.conn.Start(); err != nil {
-		set.logger.Error("cannot watch a connection", "err", err)
-	}
-	return nil
+	return err
 }
 
 func addrPort(a syscall.Sockaddr) netip.AddrPort {

@@ -30,8 +30,9 @@ type Server struct {
 	// fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for anything,
 	// so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
 	Inline bool
-	// Loops is the number of event loops that read plain TCP and Unix connections on Linux: 0 means as many as Go
-	// runs threads (GOMAXPROCS), a negative number none. All others, as those over TLS, HTTP/2 and HTTP/3, and all on
+	// Loops is the number of event loops that read plain TCP and Unix connections on Linux: 0 means half of
+	// GOMAXPROCS, a negative number none. One loop keeps one core busy; with Inline, handlers that compute much want as
+	// many loops as there are cores. All others, as those over TLS, HTTP/2 and HTTP/3, and all on
 	// other systems, are read by a goroutine each, and behave the same.
 	Loops int
 
@@ -42,7 +43,6 @@ type Server struct {
 	draining bool
 	empty    chan struct{} // closed when the last connection has gone, while draining
 	fronts   map[*front]struct{}
-	stopped  chan struct{} // closed when draining; nil: nobody has asked
 	loops    *loops
 	portable *hub // of the connections that have no event loop; nil: there has been none
 }
@@ -140,19 +140,6 @@ func (s *Server) settings() *settings {
 		s.set = s.Options.settings()
 	}
 	return s.set
-}
-
-// stopping returns a channel that is closed when the server goes.
-func (s *Server) stopping() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped == nil {
-		s.stopped = make(chan struct{})
-		if s.draining {
-			close(s.stopped)
-		}
-	}
-	return s.stopped
 }
 
 // enter counts a connection that is about to be opened, if any still are. leave or remove follows.
@@ -288,9 +275,6 @@ func (s *Server) Close() error {
 func (s *Server) drain() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.draining && s.stopped != nil {
-		close(s.stopped)
-	}
 	s.draining = true
 	if s.loops != nil {
 		s.loops.close()

@@ -34,6 +34,8 @@ type transport interface {
 	addr(peer bool) net.Addr
 	// attend has the event loop look after the connection.
 	attend()
+	// watchRoom has the event loop call gotRoom when there is room to write, at once if there is.
+	watchRoom()
 	// flushLater has c.flushSoon called on another goroutine. c.mu is held.
 	flushLater(c *core)
 	// pongLater has a ping answered when the messages that wait have been handled.
@@ -44,6 +46,7 @@ type transport interface {
 type driverless struct{}
 
 func (driverless) attend()            {}
+func (driverless) watchRoom()         {}
 func (driverless) pongLater([]byte)   {}
 func (driverless) flushLater(c *core) { go c.flushSoon() }
 

@@ -9,7 +9,8 @@ import (
 	"baro.dev/internal/timerwheel"
 )
 
-// Handler is told what happens to a connection, always on its loop's goroutine. It must not block.
+// Handler is told what happens to a connection, one call at a time for each loop: on the loop's goroutine, or, where
+// Attend is called after the loop has ended, on one in its place. It must not block.
 type Handler interface {
 	// Ready is called when there may be something to read, or room to write. hungUp says that the peer has ended its
 	// side, or that there is an error, which a read will tell. Each is reported once: who does not read all there is
@@ -83,6 +84,10 @@ func (c *Conn) Read(p []byte) (int, syscall.Errno) { return c.loop.kernel.Read(i
 func (c *Conn) Write(head, tail []byte) (int, syscall.Errno) {
 	return c.loop.kernel.Write(int(c.fd), head, tail)
 }
+
+// WatchRoom has Ready called when there is room to write: soon, if there is. Any goroutine may call it, as long as the
+// connection is not closed.
+func (c *Conn) WatchRoom() { c.loop.kernel.WatchRoom(int(c.fd)) }
 
 // Shutdown ends the writing side. Any goroutine may call it, as long as the connection is not closed.
 func (c *Conn) Shutdown() { c.loop.kernel.Shutdown(int(c.fd)) }

@@ -123,13 +123,23 @@ func (k *epoll) Release() {
 }
 
 func (k *epoll) Add(fd int) error {
-	event := Event{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edgeTriggered, Fd: int32(fd)}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(k.fd), syscall.EPOLL_CTL_ADD, uintptr(fd),
-		uintptr(unsafe.Pointer(&event)), 0, 0)
-	if errno != 0 {
+	if errno := k.control(syscall.EPOLL_CTL_ADD, fd, syscall.EPOLLIN); errno != 0 {
 		return fmt.Errorf("eventloop: epoll_ctl: %w", errno)
 	}
 	return nil
+}
+
+func (k *epoll) WatchRoom(fd int) {
+	_ = k.control(syscall.EPOLL_CTL_MOD, fd, syscall.EPOLLIN|syscall.EPOLLOUT)
+}
+
+func (k *epoll) Remove(fd int) { _ = k.control(syscall.EPOLL_CTL_DEL, fd, 0) }
+
+func (k *epoll) control(op uintptr, fd int, events uint32) syscall.Errno {
+	event := Event{Events: events | syscall.EPOLLRDHUP | edgeTriggered, Fd: int32(fd)}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(k.fd), op, uintptr(fd),
+		uintptr(unsafe.Pointer(&event)), 0, 0)
+	return errno
 }
 
 // edgeTriggered is EPOLLET, which package syscall has as a negative number.
@@ -166,12 +176,6 @@ func (k *epoll) Write(fd int, head, tail []byte) (int, syscall.Errno) {
 			return 0, errno
 		}
 	}
-}
-
-func (k *epoll) Remove(fd int) {
-	var event Event
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(k.fd), syscall.EPOLL_CTL_DEL, uintptr(fd),
-		uintptr(unsafe.Pointer(&event)), 0, 0)
 }
 
 func (k *epoll) Shutdown(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_WR) }

@@ -34,6 +34,15 @@ func NewGroup(n int, kernel func() (Kernel, error), prepare func(*Loop)) *Group 
 // Join makes c a connection of the loop that has the fewest. From then on c can be written to; it has no events before
 // Start. After an error fd is the caller's.
 func (g *Group) Join(c *Conn, h Handler, fd int) error {
+	l, err := g.pick()
+	if err == nil {
+		c.init(l, h, fd)
+	}
+	return err
+}
+
+// pick returns the loop that has the fewest connections, and counts one more.
+func (g *Group) pick() (*Loop, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	best := 0
@@ -50,7 +59,7 @@ func (g *Group) Join(c *Conn, h Handler, fd int) error {
 	if l == nil {
 		k, err := g.kernel()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		l = newLoop(g, k)
 		g.prepare(l)
@@ -58,23 +67,39 @@ func (g *Group) Join(c *Conn, h Handler, fd int) error {
 		go l.run()
 	}
 	l.conns.Add(1)
-	c.init(l, h, fd)
-	return nil
+	return l, nil
 }
 
-// Start begins to report the events of c, after a call of its Attend. After an error, c is closed, and its Attend is
-// called nevertheless.
+// Open is Join and Start, on the goroutine of the loop here: a connection that stays there is told nothing but Attend, and at once.
+func (g *Group) Open(here *Loop, c *Conn, h Handler, fd int) error {
+	l, err := g.pick()
+	if err != nil {
+		return err
+	}
+	c.init(l, h, fd)
+	if l != here {
+		return c.Start()
+	}
+	c.started = true
+	l.place(c)
+	err = l.kernel.Add(fd)
+	h.Attend()
+	return err
+}
+
+// Start begins to report the events of c, after a call of its Attend. After an error there are no events, but Attend is
+// called nevertheless, and Close is for the handler to call.
 func (c *Conn) Start() error {
-	// Posted first: the loop has it in its table when the first event comes, which is at once, since there is room to
-	// write. So nobody needs to wake it.
+	// Posted first: the loop has it in its table when the first event comes. The lock keeps the loop from closing the
+	// descriptor before it is added.
 	l := c.loop
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	c.started, c.attending = true, true
 	l.inbox = append(l.inbox, c)
 	l.posted.Store(true)
-	l.mu.Unlock()
 	err := l.kernel.Add(int(c.fd))
-	if err != nil {
+	if l.parked.CompareAndSwap(true, false) {
 		l.kernel.Wake()
 	}
 	return err
@@ -97,18 +122,20 @@ func (g *Group) Close() {
 	g.Loops(func(l *Loop) { l.kernel.Wake() })
 }
 
-// retire ends l unless it has been given a connection.
-func (g *Group) retire(l *Loop) bool {
+// retire ends l unless there is something for it to do.
+func (g *Group) retire(l *Loop) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.conns.Load() > 0 || l.busy() {
-		return false
+		return
 	}
+	l.retired = true
 	for i := range g.loops {
 		if g.loops[i] == l {
 			g.loops[i] = nil
 		}
 	}
 	l.kernel.Release()
-	return true
 }

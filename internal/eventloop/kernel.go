@@ -21,8 +21,10 @@ type Kernel interface {
 	// Release gives back what the Kernel itself holds. Nothing is called after it but Wake, which does nothing.
 	Release()
 
-	// Add has the events of fd reported, each when it comes about and then not again (EPOLLET).
+	// Add has it reported when there is something to read on fd, or its end: once, when it comes about (EPOLLET).
 	Add(fd int) error
+	// WatchRoom has it reported, too, when there is room to write: at once if there is, and then when it comes about.
+	WatchRoom(fd int)
 	// Read and Write never wait. head and tail leave as one; tail may be empty.
 	Read(fd int, p []byte) (int, syscall.Errno)
 	Write(fd int, head, tail []byte) (int, syscall.Errno)

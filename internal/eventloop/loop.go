@@ -60,8 +60,13 @@ type Loop struct {
 	again    []*Conn
 	repeated []*Conn
 	dirty    []*Conn
-	draining bool
-	retired  bool
+	leaving  []*Conn // have not been told that the group is closed
+	draining bool    // the others have
+	tick     bool    // timers may be due
+	yield    bool
+
+	retired bool       // guarded by mu
+	late    sync.Mutex // held by whoever calls Attend after that
 }
 
 func newLoop(g *Group, k Kernel) *Loop {
@@ -84,20 +89,36 @@ func newLoop(g *Group, k Kernel) *Loop {
 func (l *Loop) Now() time.Duration { return l.now }
 
 // Yield lets goroutines that have been started run before the loop's next turn.
-func (l *Loop) Yield() { l.turns |= yieldTurns - 1 }
+func (l *Loop) Yield() { l.yield = true }
 
 func (l *Loop) post(c *Conn) {
 	l.mu.Lock()
-	posted := c.attending || !c.started
+	posted, retired := c.attending || !c.started, l.retired
 	if !posted {
 		c.attending = true
-		l.inbox = append(l.inbox, c)
-		l.posted.Store(true)
+		if !retired {
+			l.inbox = append(l.inbox, c)
+			l.posted.Store(true)
+		}
 	}
 	l.mu.Unlock()
-	if !posted && l.parked.Load() && l.parked.CompareAndSwap(true, false) {
+	switch {
+	case posted:
+	case retired:
+		go l.attendLate(c)
+	case l.parked.Load() && l.parked.CompareAndSwap(true, false):
 		l.kernel.Wake()
 	}
+}
+
+// attendLate is for those that are posted after the loop has ended: one at a time, as ever.
+func (l *Loop) attendLate(c *Conn) {
+	l.late.Lock()
+	defer l.late.Unlock()
+	l.mu.Lock()
+	c.attending = false
+	l.mu.Unlock()
+	c.handler.Attend()
 }
 
 func (l *Loop) run() {
@@ -145,7 +166,7 @@ func (l *Loop) park() int {
 	}
 	l.parked.Store(false)
 	if n == 0 && !idle.IsZero() && (l.group.closing.Load() || time.Until(idle) <= 0) {
-		l.retired = l.group.retire(l)
+		l.group.retire(l)
 	}
 	return n
 }
@@ -153,6 +174,7 @@ func (l *Loop) park() int {
 func (l *Loop) turn() {
 	if l.turns%clockTurns == 0 {
 		l.now = time.Since(l.start)
+		l.tick = true
 	}
 	if l.posted.Load() {
 		l.mu.Lock()
@@ -166,10 +188,8 @@ func (l *Loop) turn() {
 	}
 	l.again, l.repeated = l.repeated[:0], l.again
 	l.finishTurn()
-	if l.turns%clockTurns == 0 {
-		l.wheel.Advance(l.now, l.expire)
-	}
-	if l.turns++; l.turns%yieldTurns == 0 {
+	if l.turns++; l.yield || l.turns == yieldTurns {
+		l.yield, l.turns = false, 0 // it may take long
 		runtime.Gosched()
 	}
 }
@@ -178,17 +198,20 @@ func (l *Loop) turn() {
 func (l *Loop) finishTurn() {
 	if l.group.closing.Load() && !l.draining {
 		l.draining = true
-		for _, c := range slices.Clone(l.table) {
-			if c != nil && !c.closed {
-				c.handler.Drain()
+		for _, c := range l.table {
+			if c != nil {
+				l.leaving = append(l.leaving, c)
 			}
 		}
 	}
 	for c := pop(&l.attended); c != nil; c = pop(&l.attended) {
-		isNew := !c.placed
-		l.place(c)
+		if l.place(c) && l.draining {
+			l.leaving = append(l.leaving, c)
+		}
 		c.handler.Attend()
-		if isNew && l.draining && !c.closed {
+	}
+	for c := pop(&l.leaving); c != nil; c = pop(&l.leaving) {
+		if !c.closed {
 			c.handler.Drain()
 		}
 	}
@@ -204,6 +227,10 @@ func (l *Loop) finishTurn() {
 		if c.again = false; !c.closed {
 			c.handler.Ready(true, false, false)
 		}
+	}
+	if l.tick {
+		l.wheel.Advance(l.now, l.expire)
+		l.tick = false
 	}
 	for c := pop(&l.dirty); c != nil; c = pop(&l.dirty) {
 		if c.dirty = false; !c.closed {
@@ -223,16 +250,17 @@ func pop(list *[]*Conn) *Conn {
 	return c
 }
 
-// place puts c into the table, if it is new.
-func (l *Loop) place(c *Conn) {
+// place puts c into the table, if it is new, and reports that.
+func (l *Loop) place(c *Conn) bool {
 	if c.placed || c.closed {
-		return
+		return false
 	}
 	c.placed = true
 	if n := int(c.fd) + 1; n > len(l.table) {
 		l.table = slices.Grow(l.table, n-len(l.table))[:n]
 	}
 	l.table[c.fd] = c
+	return true
 }
 
 // left counts a connection that has been closed.
