@@ -10,8 +10,8 @@
 //
 // The name of a cell says what is measured: a mode (echo, fanout, idle, churn), the size of a message in bytes, cN or nN
 // connections, pN or wN messages in flight, rN messages offered a second, noctx or ctx for compression without and with
-// context takeover, and where: onecore (server and generator take turns on one processor) or twocores (neither is
-// bound).
+// context takeover, and where: onecore (server and generator take turns on one processor), apart (each has its own) or
+// twocores (neither is bound).
 package main
 
 import (

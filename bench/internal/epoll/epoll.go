@@ -1,7 +1,6 @@
 //go:build linux
 
-// Package epoll is epoll, read and write with nothing added: no runtime poller, and no word to the scheduler except
-// where a wait may last.
+// Package epoll is epoll, read and write with nothing added: no runtime poller, and no word to the scheduler.
 package epoll
 
 import (
@@ -41,22 +40,11 @@ func (p *Poller) Modify(fd, id int, events uint32) error {
 	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_MOD, fd, &syscall.EpollEvent{Events: events, Fd: int32(id)})
 }
 
-// Wait waits for events, at most so many milliseconds (-1: for ever). The scheduler is told, so other goroutines run
-// meanwhile. The id of an event is in its field Fd.
+// Wait waits for events, at most so many milliseconds. The id of an event is in its field Fd. Go's scheduler is not
+// told, so what else runs on this thread's P, and the garbage collector, wait as well.
 func (p *Poller) Wait(milliseconds int) ([]syscall.EpollEvent, error) {
-	n, _, errno := syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])),
-		uintptr(len(p.events)), uintptr(milliseconds), 0, 0)
-	return p.result(n, errno)
-}
-
-// RawWait is Wait without telling the scheduler, for a thread whose process has nothing else to do.
-func (p *Poller) RawWait(milliseconds int) ([]syscall.EpollEvent, error) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])),
 		uintptr(len(p.events)), uintptr(milliseconds), 0, 0)
-	return p.result(n, errno)
-}
-
-func (p *Poller) result(n uintptr, errno syscall.Errno) ([]syscall.EpollEvent, error) {
 	switch errno {
 	case 0:
 		return p.events[:n], nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"baro.dev/bench/internal/load"
 )
 
 // Modes of a cell.
@@ -15,6 +17,18 @@ const (
 	fanOut = "fanout"
 	idle   = "idle"
 	churn  = "churn"
+)
+
+// Where server and generator run.
+const (
+	// oneCore: they share one processor, and neither preempts the other when it wakes (SCHED_BATCH), so they take
+	// turns, each doing all it finds to do. That is when times vary least, since they do not depend on which of the two
+	// the scheduler prefers at each message.
+	oneCore = "onecore"
+	// apart: each has a processor.
+	apart = "apart"
+	// twoCores: neither is bound, as people deploy it.
+	twoCores = "twocores"
 )
 
 // Cell is one thing to measure. Its name says all of it: echo-64-p16-c100-onecore.
@@ -27,12 +41,12 @@ type Cell struct {
 	Rate    int  // rN: messages offered a second; 0: as fast as answers come
 	Deflate bool // ctx or noctx
 	Context bool // ctx: with context takeover
-	OneCore bool // onecore: server and generator take turns on one processor; twocores: neither is bound
+	Where   string
 }
 
 // ParseCell reads a name.
 func ParseCell(name string) (Cell, error) {
-	c := Cell{Name: name, Size: 64, Depth: 1, Conns: 100}
+	c := Cell{Name: name, Size: 64, Depth: 1, Conns: 100, Where: twoCores}
 	for i, word := range strings.Split(name, "-") {
 		number, err := strconv.Atoi(strings.TrimLeft(word, "pwcnr"))
 		switch {
@@ -40,8 +54,8 @@ func ParseCell(name string) (Cell, error) {
 			c.Mode = word
 		case word == "ctx", word == "noctx":
 			c.Deflate, c.Context = true, word == "ctx"
-		case word == "onecore", word == "twocores":
-			c.OneCore = word == "onecore"
+		case word == oneCore, word == apart, word == twoCores:
+			c.Where = word
 		case err != nil || number <= 0:
 			return c, fmt.Errorf("cell %q: what is %q?", name, word)
 		default:
@@ -65,4 +79,15 @@ func ParseCell(name string) (Cell, error) {
 		return c, nil
 	}
 	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle or churn", name)
+}
+
+// places are those of the server and of the generator.
+func (c Cell) places() (server, generator load.Place) {
+	switch c.Where {
+	case oneCore:
+		return load.Place{CPU: 0, Batch: true}, load.Place{CPU: 0, Batch: true}
+	case apart:
+		return load.Place{CPU: 0}, load.Place{CPU: 1}
+	}
+	return load.Place{CPU: -1}, load.Place{CPU: -1}
 }

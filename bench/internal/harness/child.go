@@ -38,17 +38,14 @@ func start(s Contender, c Cell) (*child, error) {
 	}
 	args := append(s.Command[1:len(s.Command):len(s.Command)], "-server", s.Name, "-role", string(role),
 		"-inflight", strconv.Itoa(c.Depth*(c.Size+14)), "-takeover="+strconv.FormatBool(c.Context))
-	cpu := -1
-	if c.OneCore {
-		cpu = 0
-	}
+	place, from := c.places()
 	ch := &child{cmd: exec.Command(s.Command[0], args...)}
 	ch.cmd.Env = os.Environ()
-	if c.OneCore {
+	if place.CPU >= 0 {
 		ch.cmd.Env = append(ch.cmd.Env, "GOMAXPROCS=1")
 	}
 	ch.cmd.Stderr = os.Stderr
-	_, err := load.OnThread(cpu, func() (struct{}, error) { return struct{}{}, ch.run() })
+	_, err := load.OnThread(place, func() (struct{}, error) { return struct{}{}, ch.run() })
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
@@ -59,7 +56,7 @@ func start(s Contender, c Cell) (*child, error) {
 		ch.stop()
 		return nil, fmt.Errorf("start %s: it said %q and not where it listens", s.Name, line)
 	}
-	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: peers.KindOf(s.Name) == peers.Raw, CPU: cpu, Free: ch.free}
+	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: peers.KindOf(s.Name) == peers.Raw, From: from, Free: ch.free}
 	return ch, nil
 }
 

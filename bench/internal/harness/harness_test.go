@@ -39,7 +39,7 @@ func TestEachMode(t *testing.T) {
 		{"echo-64-p1-c10-onecore", checkBytes},
 		{"echo-64-p16-c10-twocores", checkBytes},
 		{"echo-65536-p4-c3-twocores", checkBytes},
-		{"echo-64-r1000-c10-twocores", func(t *testing.T, c Cell, r load.Result) {
+		{"echo-64-r1000-c10-apart", func(t *testing.T, c Cell, r load.Result) {
 			checkBytes(t, c, r)
 			if want := 1000 * r.Seconds; float64(r.Messages) > want+float64(c.Conns) {
 				t.Errorf("%d messages in %.2f s", r.Messages, r.Seconds)
@@ -139,7 +139,7 @@ func TestParseCell(t *testing.T) {
 		}
 	}
 	c, err := ParseCell("echo-4096-p2-c7-r9-ctx-onecore")
-	want := Cell{Name: c.Name, Mode: echo, Size: 4096, Conns: 7, Depth: 2, Rate: 9, Deflate: true, Context: true, OneCore: true}
+	want := Cell{Name: c.Name, Mode: echo, Size: 4096, Conns: 7, Depth: 2, Rate: 9, Deflate: true, Context: true, Where: oneCore}
 	if err != nil || c != want {
 		t.Errorf("%+v, %v", c, err)
 	}

@@ -33,7 +33,7 @@ func PlanNamed(name string) (Plan, error) {
 			"echo-64-p16-c100-onecore", "echo-65536-p4-c100-onecore",
 			"echo-64-p1-c100-twocores", "echo-64-p1-c1000-twocores",
 			"echo-64-p16-c100-twocores", "echo-1024-p1-c100-twocores",
-			"echo-64-r20000-c100-twocores",
+			"echo-64-r20000-c100-apart", "echo-64-r20000-c100-twocores",
 			"fanout-128-w1-n1000-onecore", "fanout-128-w1-n10000-onecore",
 			"fanout-128-w8-n1000-twocores",
 			"churn-64-c32-twocores",

@@ -57,10 +57,7 @@ func (c Cell) group() string {
 	case c.Deflate:
 		name += "-deflate"
 	}
-	if c.OneCore {
-		return name + "-onecore"
-	}
-	return name + "-twocores"
+	return name + "-" + c.Where
 }
 
 // title says in words what a cell is.

@@ -22,7 +22,7 @@ type Churn struct {
 
 // Churn measures. Messages are connections; latency is from the connect to the end of the stream.
 func (t Target) Churn(o Churn) (Result, error) {
-	return OnThread(t.CPU, func() (Result, error) {
+	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
@@ -84,7 +84,7 @@ func (c *churn) begin(i int) error {
 }
 
 func (c *churn) step() error {
-	events, err := c.poller.RawWait(100)
+	events, err := c.poller.Wait(100)
 	if err != nil {
 		return err
 	}

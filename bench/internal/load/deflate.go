@@ -24,7 +24,7 @@ type Deflate struct {
 
 // Deflate measures.
 func (t Target) Deflate(o Deflate) (Result, error) {
-	return OnThread(t.CPU, func() (Result, error) {
+	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
@@ -183,7 +183,7 @@ func (d *deflater) ask(i int) error {
 }
 
 func (d *deflater) step() error {
-	events, err := d.poller.RawWait(100)
+	events, err := d.poller.Wait(100)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type Echo struct {
 
 // Echo measures.
 func (t Target) Echo(e Echo) (Result, error) {
-	return OnThread(t.CPU, func() (Result, error) {
+	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
@@ -105,7 +105,7 @@ func (g *generator) ask(i, depth int) error {
 
 // echo handles what has come, and asks again where all has been answered.
 func (g *generator) echo(depth int) error {
-	events, err := g.poller.RawWait(100)
+	events, err := g.poller.Wait(100)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type FanOut struct {
 
 // FanOut measures. Messages are deliveries.
 func (t Target) FanOut(f FanOut) (Result, error) {
-	return OnThread(t.CPU, func() (Result, error) {
+	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
@@ -71,7 +71,7 @@ func (g *generator) publish(batch []byte, depth int) error {
 		return err
 	}
 	for last := since; left > 0; {
-		events, err := g.poller.RawWait(100)
+		events, err := g.poller.Wait(100)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ const (
 // them; RSSFreed the same after giving back again, which is what they truly hold. KernelMem is the growth of the kernel's slabs, in
 // which both ends of each connection are. Messages over CPU is connections opened for each second of processor time.
 func (t Target) Idle(o Idle) (Result, error) {
-	return OnThread(t.CPU, func() (r Result, err error) {
+	return OnThread(t.From, func() (r Result, err error) {
 		g, err := t.openIdle(o, min(o.Conns, idleWarmup))
 		if err != nil {
 			return r, err

@@ -21,8 +21,8 @@ import (
 type Target struct {
 	Addr netip.AddrPort
 	PID  int
-	Raw  bool // the server knows no WebSocket, and sends back what it gets
-	CPU  int  // the processor to load it from; -1: any
+	Raw  bool  // the server knows no WebSocket, and sends back what it gets
+	From Place // where to load it from
 	// Free makes the server give back what memory it does not need.
 	Free func() error
 }

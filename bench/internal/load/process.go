@@ -24,36 +24,42 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// bind binds the calling thread to one processor, where it preempts nothing when it wakes (SCHED_BATCH). What it starts
-// inherits both. So two processes that share a processor take turns, each doing all it finds to do: that is when their
-// times vary least, since they do not depend on which of the two the scheduler prefers at each message.
-func bind(cpu int) error {
-	var mask [16]uint64
-	mask[cpu/64] = 1 << (cpu % 64)
-	_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-	if errno != 0 {
-		return fmt.Errorf("bind to processor %d: %w", cpu, errno)
+// Place is where a thread runs, and what it starts.
+type Place struct {
+	CPU   int  // the processor; -1: any
+	Batch bool // it preempts nothing when it wakes (SCHED_BATCH)
+}
+
+// enter binds the calling thread.
+func (p Place) enter() error {
+	if p.CPU >= 0 {
+		var mask [16]uint64
+		mask[p.CPU/64] = 1 << (p.CPU % 64)
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+		if errno != 0 {
+			return fmt.Errorf("bind to processor %d: %w", p.CPU, errno)
+		}
 	}
-	const batch = 3 // sched(7)
-	var priority int32
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, batch, uintptr(unsafe.Pointer(&priority))); errno != 0 {
-		return fmt.Errorf("SCHED_BATCH: %w", errno)
+	if p.Batch {
+		const batch = 3 // sched(7)
+		var priority int32
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, batch, uintptr(unsafe.Pointer(&priority)))
+		if errno != 0 {
+			return fmt.Errorf("SCHED_BATCH: %w", errno)
+		}
 	}
 	return nil
 }
 
-// OnThread runs f on a thread of its own, bound to a processor unless cpu is negative (see bind).
-func OnThread[T any](cpu int, f func() (T, error)) (result T, err error) {
+// OnThread runs f on a thread of its own in a place.
+func OnThread[T any](p Place, f func() (T, error)) (result T, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked, so that the thread ends with the goroutine
-		if cpu >= 0 {
-			if err = bind(cpu); err != nil {
-				return
-			}
+		if err = p.enter(); err == nil {
+			result, err = f()
 		}
-		result, err = f()
 	}()
 	<-done
 	return result, err

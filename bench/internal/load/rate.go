@@ -17,7 +17,7 @@ type Rate struct {
 
 // Rate measures.
 func (t Target) Rate(r Rate) (Result, error) {
-	return OnThread(t.CPU, func() (Result, error) {
+	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
@@ -52,7 +52,7 @@ func (s *schedule) step() error {
 			return err
 		}
 	}
-	events, err := s.poller.RawWait(0)
+	events, err := s.poller.Wait(0)
 	if err != nil {
 		return err
 	}

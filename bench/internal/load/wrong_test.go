@@ -97,5 +97,5 @@ func serve(t *testing.T, f func(net.Conn, *bufio.Reader)) Target {
 			}()
 		}
 	}()
-	return Target{Addr: netip.MustParseAddrPort(l.Addr().String()), PID: os.Getpid(), CPU: -1}
+	return Target{Addr: netip.MustParseAddrPort(l.Addr().String()), PID: os.Getpid(), From: Place{CPU: -1}}
 }

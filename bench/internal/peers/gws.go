@@ -17,11 +17,17 @@ type gwsHandler struct {
 func gwsServer(l net.Listener, o Options) error {
 	return gws.NewServer(&gwsHandler{role: o.Role, hub: new(hub[*gws.Conn])}, &gws.ServerOption{
 		ReadBufferSize: o.buffer(),
+		Logger:         silent{},
 		PermessageDeflate: gws.PermessageDeflate{
 			Enabled: o.Role == Deflate, ServerContextTakeover: o.Takeover, ClientContextTakeover: o.Takeover,
 		},
 	}).RunListener(l)
 }
+
+// silent is a logger. Connections are reset at the end of each run.
+type silent struct{}
+
+func (silent) Error(...any) {}
 
 func (h *gwsHandler) OnOpen(c *gws.Conn) {
 	if h.role == FanOut {

@@ -43,12 +43,12 @@ func (s *tcpEpoll) run(listener int) error {
 		return err
 	}
 	for {
-		events, err := s.poller.RawWait(100)
+		events, err := s.poller.Wait(100)
 		if err != nil {
 			return err
 		}
 		if len(events) == 0 {
-			runtime.Gosched() // RawWait keeps the scheduler from running anything else
+			runtime.Gosched() // Wait keeps the scheduler from running anything else
 		}
 		for _, e := range events {
 			switch fd := int(e.Fd); {
