@@ -147,9 +147,9 @@ const edgeTriggered = 1 << 31
 
 func (k *epoll) Read(fd int, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, errno := receive(fd, p)
 		if errno == 0 {
-			return int(n), 0
+			return n, 0
 		}
 		if errno != syscall.EINTR {
 			return 0, errno
@@ -159,23 +159,28 @@ func (k *epoll) Read(fd int, p []byte) (int, syscall.Errno) {
 
 func (k *epoll) Write(fd int, head, tail []byte) (int, syscall.Errno) {
 	for {
-		var n uintptr
+		var n int
 		var errno syscall.Errno
 		if len(tail) == 0 {
-			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&head[0])), uintptr(len(head)))
+			n, errno = send(fd, head)
 		} else {
-			vectors := [2]syscall.Iovec{{Base: &head[0]}, {Base: &tail[0]}}
-			vectors[0].SetLen(len(head))
-			vectors[1].SetLen(len(tail))
-			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), 2)
+			n, errno = gather(fd, head, tail)
 		}
 		if errno == 0 {
-			return int(n), 0
+			return n, 0
 		}
 		if errno != syscall.EINTR {
 			return 0, errno
 		}
 	}
+}
+
+func gather(fd int, head, tail []byte) (int, syscall.Errno) {
+	vectors := [2]syscall.Iovec{{Base: &head[0]}, {Base: &tail[0]}}
+	vectors[0].SetLen(len(head))
+	vectors[1].SetLen(len(tail))
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), 2)
+	return int(n), errno
 }
 
 func (k *epoll) Shutdown(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_WR) }
