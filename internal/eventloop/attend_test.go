@@ -58,8 +58,9 @@ func TestAttendIsCoalesced(t *testing.T) {
 	g := newGroup(1)
 	p := start(t, g, nil)
 	q := start(t, g, func(q *pair) { q.onAtt = func() { calls++ } })
-	q.do(func() { calls = 0 })
+	q.do(func() {})
 	resume := p.stop()
+	calls = 0
 	for range 1000 {
 		q.Conn.Attend()
 	}

@@ -84,6 +84,9 @@ func (g *Group) Open(here *Loop, c *Conn, h Handler, fd int) error {
 	l.place(c)
 	err = l.kernel.Add(fd)
 	h.Attend()
+	if l.draining && !c.closed {
+		h.Drain()
+	}
 	return err
 }
 

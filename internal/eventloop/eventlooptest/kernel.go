@@ -129,11 +129,22 @@ func (k *kernel) Add(fd int) error {
 	return nil
 }
 
+func (k *kernel) WatchRoom(fd int) {
+	k.sys.mu.Lock()
+	defer k.sys.mu.Unlock()
+	if c := k.socket(fd); c != nil && c.kernel == k {
+		c.watched = true
+		c.wake()
+	} else if c != nil {
+		k.sys.misuse++
+	}
+}
+
 func (k *kernel) Remove(fd int) {
 	k.sys.mu.Lock()
 	defer k.sys.mu.Unlock()
 	if c := k.socket(fd); c != nil {
-		c.kernel, c.queued = nil, false
+		c.kernel, c.queued, c.watched = nil, false, false
 	}
 }
 

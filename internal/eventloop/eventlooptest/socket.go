@@ -12,19 +12,20 @@ const Unlimited = math.MaxInt
 
 // Socket is a connection, as its peer sees it. It is there for the test even after the descriptor has been closed.
 type Socket struct {
-	sys    *System
-	kernel *kernel // that watches it
-	in     []byte  // what the peer has sent and nobody has read
-	out    []byte
-	room   int
-	fd     int32
-	extra  uint32 // bits of the next event that are not true
-	queued bool
-	short  bool // a write did not find room for all
-	ended  bool // the peer has ended its side
-	reset  bool
-	shut   bool // this side has been ended
-	closed bool
+	sys     *System
+	kernel  *kernel // that watches it
+	in      []byte  // what the peer has sent and nobody has read
+	out     []byte
+	room    int
+	fd      int32
+	extra   uint32 // bits of the next event that are not true
+	queued  bool
+	short   bool // a write did not find room for all
+	watched bool // for room
+	ended   bool // the peer has ended its side
+	reset   bool
+	shut    bool // this side has been ended
+	closed  bool
 }
 
 // Fd returns the descriptor.
@@ -131,7 +132,7 @@ func (c *Socket) events() uint32 {
 	if len(c.in) > 0 {
 		bits |= syscall.EPOLLIN
 	}
-	if c.room > 0 {
+	if c.watched && (c.room > 0 || c.reset) {
 		bits |= syscall.EPOLLOUT
 	}
 	if c.ended {
@@ -141,7 +142,7 @@ func (c *Socket) events() uint32 {
 		bits |= syscall.EPOLLHUP
 	}
 	if c.reset {
-		bits |= syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+		bits |= syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	}
 	return bits
 }
