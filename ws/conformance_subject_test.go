@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,6 +52,11 @@ func (s subject) side() string {
 		return "client"
 	}
 	return "server"
+}
+
+// looped reports whether event loops read the subject where it can be had.
+func (s subject) looped() bool {
+	return (s.api == "Server" || s.api == "Inline") && runtime.GOOS == "linux"
 }
 
 // sender is what Conn and Socket have in common.
@@ -407,12 +414,15 @@ var loopback = sync.OnceValues(func() (net.Listener, error) { return net.Listen(
 
 var pairing sync.Mutex
 
+var unixNames atomic.Int64
+
 // listen returns a listener of the kind.
 func listen(t testing.TB, over string) net.Listener {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if over == "unix" {
-		address = "@" // a name of the system's choice (unix(7), autobind), which only Linux has
+		// A name outside of the file system, which only Linux has (unix(7), abstract).
+		address = fmt.Sprintf("@baro-ws-test-%d-%d", os.Getpid(), unixNames.Add(1))
 	}
 	l, err := net.Listen(over, address)
 	if err != nil {

@@ -5,8 +5,10 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // taken waits until the side under test has read what it is going to read.
@@ -60,4 +62,24 @@ func unread(t *testing.T, peers []*peer) (n int) {
 // ports identifies a connection as the kernel's table has it.
 func ports(local, remote net.Addr) string {
 	return fmt.Sprintf("%04X %04X", local.(*net.TCPAddr).Port, remote.(*net.TCPAddr).Port)
+}
+
+// digested waits until the subject has read all that has been sent, over a Unix socket: what comes next is not read together
+// with it.
+func (p *peer) digested() error {
+	raw, err := p.Conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(time.Microsecond) { // whoever spins keeps the loops from their events
+		var n int32
+		var errno syscall.Errno
+		err := raw.Control(func(fd uintptr) {
+			_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+		})
+		if err != nil || errno != 0 || n == 0 {
+			return err
+		}
+	}
+	return fmt.Errorf("not read within %v", patience)
 }
