@@ -64,7 +64,7 @@ func tryUpgrade(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*upgr
 	up := new(upgraded)
 	var response []byte
 	if err == nil {
-		response, err = up.negotiate(r, o)
+		response, err = up.negotiate(nil, r, o)
 	}
 	switch {
 	case err != nil:
@@ -89,8 +89,8 @@ func (o *AcceptOptions) checkOrigin(r *http.Request) error {
 	return nil
 }
 
-// negotiate agrees on what r asks for, and returns the response, where it is one of HTTP/1.1.
-func (up *upgraded) negotiate(r *http.Request, o *AcceptOptions) ([]byte, error) {
+// negotiate agrees on what r asks for, and appends the response to dst, where it is one of HTTP/1.1.
+func (up *upgraded) negotiate(dst []byte, r *http.Request, o *AcceptOptions) ([]byte, error) {
 	req, err := handshake.Check(r)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (up *upgraded) negotiate(r *http.Request, o *AcceptOptions) ([]byte, error)
 	if up.extended {
 		return nil, nil
 	}
-	return handshake.AppendResponse(make([]byte, 0, 256), req.Key, up.subprotocol, up.extensions, o.Header)
+	return handshake.AppendResponse(dst, req.Key, up.subprotocol, up.extensions, o.Header)
 }
 
 // refuse answers the request with err and returns err.

@@ -38,6 +38,7 @@ type core struct {
 	flushing  bool   // somebody owns the write side of the transport
 	blocked   bool   // nobody does, until the event loop says that there is room again
 	roomCame  bool   // it has said so while somebody was writing
+	watched   bool   // it looks out for it
 	scheduled bool   // a goroutine that will flush has been started
 	sentClose bool   // a close frame has been queued
 	gotClose  bool   // the peer's has come

@@ -8,6 +8,19 @@ func (c *core) direct() bool {
 	return c.out.empty() && !c.flushing && !c.flags.has(moreInput)
 }
 
+// flushAhead writes what is queued, so that a payload can be written from where it is instead of being copied. It reports
+// whether nothing is left. mu is held.
+func (c *core) flushAhead() bool {
+	if c.flushing || c.blocked {
+		return false
+	}
+	if !c.out.empty() {
+		c.flushLocked()
+		c.mu.Lock()
+	}
+	return c.out.empty() && !c.flushing && c.held == nil && c.writable() == nil
+}
+
 // writeDirect writes a frame without queuing more than what does not go at once. mu is held, and released.
 func (c *core) writeDirect(h frame.Header, payload []byte) {
 	c.flushing = true
@@ -36,8 +49,16 @@ func (c *core) writeDirect(h frame.Header, payload []byte) {
 		c.writeFailed(err)
 		return
 	}
-	scratch.append(tail)
-	c.out.put(segment{own: scratch, off: n})
+	if n < len(scratch.b) {
+		scratch.append(tail)
+		c.out.put(segment{own: scratch, off: n})
+	} else {
+		rest := tail[n-len(scratch.b):]
+		scratch.free()
+		scratch = newBuffer(len(rest))
+		scratch.append(rest)
+		c.out.put(segment{own: scratch})
+	}
 	c.out.size += total - n
 	if c.cutShort() {
 		c.flushOwned()
@@ -134,8 +155,11 @@ func (c *core) cutShort() bool {
 	case !c.flags.has(wantRoom):
 		c.flags.set(wantRoom)
 		c.roomCame = false
-		c.tr.watchRoom() // there may be room by now
-		return true
+		if !c.watched {
+			c.watched = true
+			c.tr.watchRoom()
+		}
+		return true // there may be room by now
 	case c.roomCame:
 		c.roomCame = false
 		return true

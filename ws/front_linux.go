@@ -324,6 +324,8 @@ func (v *visitor) Ready(readable, hungUp, _ bool) {
 	}
 }
 
+func (v *visitor) local() *loopLocal { return v.conn.Loop().Local.(*loopLocal) }
+
 // visitContext is the context of a request that net/http has not seen.
 type visitContext struct {
 	context.Context
@@ -344,6 +346,16 @@ func (c *visitContext) Value(key any) any {
 // requested looks at a request whose head is whole.
 func (v *visitor) requested(p []byte, head int) {
 	s := v.front.server
+	if s.OnOpen == nil && s.Options.CheckOrigin == nil && len(s.Options.Subprotocols) == 0 {
+		// Nobody sees the request, and nothing of it stays.
+		r := v.local().head.Parse(p[:head])
+		if r == nil {
+			v.handOver(p, nil)
+			return
+		}
+		v.answer(p, head, r, s.Options.checkOrigin(r))
+		return
+	}
 	r := requesthead.Parse(&visitContext{context.Background(), v.front, v.front.listener.Addr()}, p[:head])
 	if r == nil {
 		v.handOver(p, nil)
@@ -387,7 +399,9 @@ func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
 	var response []byte
 	err := refused
 	if err == nil {
-		response, err = up.negotiate(r, &s.Options)
+		local := v.local()
+		response, err = up.negotiate(local.response[:0], r, &s.Options)
+		local.response = response[:0]
 	}
 	if err != nil {
 		v.set.logger.Debug("handshake refused", "remote", r.RemoteAddr, "err", err)

@@ -10,6 +10,7 @@ import (
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/ws/internal/frame"
+	"baro.dev/ws/internal/requesthead"
 )
 
 // loops is what drives a Server's plain connections.
@@ -33,8 +34,13 @@ type loopLocal struct {
 	input *input // of whichever connection is being read; nil while that one keeps it
 	batch *batch // messages of the connection that is being read, for its goroutine
 	hub   *loopHub
-	crew  crew
-	late  late
+
+	// Of the front door.
+	head     requesthead.Parser
+	response []byte
+
+	crew crew
+	late late
 }
 
 // place is what a Socket has only while an event loop reads it. The loop owns it, but for what mu guards.

@@ -201,7 +201,7 @@ func (c *core) sendFrame(w waiting, reserved int, h frame.Header, payload []byte
 		c.encode(c.held, h, payload)
 		c.mu.Unlock()
 		return nil
-	case c.direct():
+	case c.direct() || len(payload) > copySize && c.flushAhead():
 		c.writeDirect(h, payload) // unlocks
 		return nil
 	}

@@ -3,10 +3,12 @@ package requesthead
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -87,11 +89,31 @@ func parse(input string) (Outcome, *http.Request, int) {
 		return outcome, nil, n
 	}
 	r := Parse(context.Background(), p[:n])
+	checkLent(r, p[:n])
 	clear(p) // the request owns its memory
 	if r == nil {
 		return Other, nil, 0
 	}
 	return Complete, r, n
+}
+
+// lender is the Parser of all tests, so that each request is in what the one before has left.
+var lender struct {
+	sync.Mutex
+	Parser
+}
+
+// checkLent panics unless a Parser makes the same of a head.
+func checkLent(want *http.Request, head []byte) {
+	lender.Lock()
+	defer lender.Unlock()
+	got := lender.Parse(head)
+	switch {
+	case (got == nil) != (want == nil):
+		panic(fmt.Sprintf("%q: lent %v, otherwise %v", head, got, want))
+	case got != nil && !reflect.DeepEqual(got.WithContext(want.Context()), want):
+		panic(fmt.Sprintf("%q: lent %+v, otherwise %+v", head, got, want))
+	}
 }
 
 // checkSame fails unless net/http makes the same of the input as this package, if this package takes it.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unsafe"
 )
 
 // maxLines bounds what the lines of a head cost beyond their bytes. Browsers send about 15.
@@ -22,31 +23,64 @@ func Parse(ctx context.Context, head []byte) *http.Request {
 	if lines < 3 || lines > maxLines || countControls(head) != 2*lines {
 		return nil
 	}
-	line, rest, _ := cutLine(string(head))
+	var r http.Request                                   // WithContext makes the only one on the heap
+	if !readHead(&r, string(head), newFields(lines-3)) { // but for the request line, Host and the empty line
+		return nil
+	}
+	return r.WithContext(ctx)
+}
+
+// Parser is Parse for a request that nobody keeps.
+type Parser struct {
+	request http.Request
+	header  http.Header
+	values  []string
+}
+
+// Parse returns the request in a head, as the function of this name does. It is lent until the next call, its strings
+// are in head, and it has no context.
+func (p *Parser) Parse(head []byte) *http.Request {
+	lines := bytes.Count(head, []byte{'\n'})
+	if lines < 3 || lines > maxLines || countControls(head) != 2*lines {
+		return nil
+	}
+	if p.header == nil {
+		p.header, p.values = make(http.Header, 16), make([]string, maxLines)
+	}
+	clear(p.header)
+	p.request = http.Request{}
+	if !readHead(&p.request, unsafe.String(&head[0], len(head)), fields{header: p.header, values: p.values[:lines-3]}) {
+		return nil
+	}
+	return &p.request
+}
+
+// readHead reads head, whose header lines go into f.
+func readHead(r *http.Request, head string, f fields) bool {
+	line, rest, _ := cutLine(head)
 	uri, ok := cutTarget(line)
 	if !ok {
-		return nil
+		return false
 	}
 	target, err := url.ParseRequestURI(uri)
 	if err != nil || target.Host == "" && uri[0] != '/' { // RFC 9112 3.2: origin-form or absolute-form
-		return nil
+		return false
 	}
-	f := newFields(lines - 3) // but for the request line, Host and the empty line
 	for {
 		if line, rest, ok = cutLine(rest); !ok {
-			return nil
+			return false
 		}
 		if line == "" {
 			break
 		}
 		if !f.add(line) {
-			return nil
+			return false
 		}
 	}
 	if rest != "" || !f.isUpgrade() {
-		return nil
+		return false
 	}
-	r := http.Request{
+	*r = http.Request{
 		Method:     http.MethodGet,
 		URL:        target,
 		Proto:      "HTTP/1.1",
@@ -60,7 +94,7 @@ func Parse(ctx context.Context, head []byte) *http.Request {
 	if target.Host != "" { // RFC 9112 3.2.2: MUST ignore the received Host header
 		r.Host = target.Host
 	}
-	return r.WithContext(ctx) // the only one on the heap
+	return true
 }
 
 // cutLine cuts the first line off s. It is not ok without a CR and an LF at its end.
