@@ -134,7 +134,7 @@ func (c *core) startTicker() {
 // Reading only sets a flag, which costs nothing; when it was set is known as precisely as ticks are apart.
 func (c *core) tick(k *keepalive, now time.Duration) bool {
 	if idle := c.set.idleTimeout; idle > 0 {
-		if c.flags.take(messaged) || c.flags.has(unread) || c.unattended() {
+		if c.flags.take(messaged) || c.flags.has(unread|working) || c.unattended() {
 			k.idleSince = now
 		} else if now-k.idleSince >= idle {
 			c.fail(&CloseError{Code: StatusPolicyViolation, Reason: "idle for too long", Err: ErrPeerTimeout})
