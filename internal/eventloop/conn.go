@@ -29,10 +29,9 @@ type Handler interface {
 // Conn is the place of a connection in its loop; it is part of the struct of what handles it. Start must have been called before
 // anything else. What is not said to be for any goroutine is for the loop's.
 type Conn struct {
-	handler Handler
-	loop    *Loop
-	timer   timerwheel.Timer[*Conn]
-	fd      int32
+	timer timerwheel.Timer[Handler] // its Value is the handler, whether or not it is set
+	loop  *Loop
+	fd    int32
 
 	started   bool // Start has been called; guarded by the loop's mutex, as is
 	attending bool // waits in the inbox
@@ -41,6 +40,8 @@ type Conn struct {
 	dirty     bool
 	closed    bool
 }
+
+func (c *Conn) handler() Handler { return c.timer.Value }
 
 // Loop returns the connection's loop, which never changes.
 func (c *Conn) Loop() *Loop { return c.loop }
@@ -113,6 +114,14 @@ func (c *Conn) leave() {
 	c.loop.wheel.Stop(&c.timer)
 }
 
+// Forgotten reports whether the loop, after Close, Release or Replace, has no reference to c any more, so that it can be
+// used for something else.
+func (c *Conn) Forgotten() bool {
+	c.loop.mu.Lock()
+	defer c.loop.mu.Unlock()
+	return c.closed && !c.attending && !c.again && !c.dirty
+}
+
 // Release takes the connection off its loop, as Close does, and returns the descriptor, which is the caller's.
 func (c *Conn) Release() int {
 	c.leave()
@@ -137,6 +146,5 @@ func (c *Conn) Replace(old *Conn, h Handler) {
 }
 
 func (c *Conn) init(l *Loop, h Handler, fd int) {
-	c.loop, c.handler, c.fd = l, h, int32(fd)
-	c.timer.Value = c
+	c.loop, c.timer.Value, c.fd = l, h, int32(fd)
 }

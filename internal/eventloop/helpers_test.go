@@ -120,7 +120,7 @@ func openTCP(t testing.TB) *pair {
 func newPair(t testing.TB, fd int, peer net.Conn) *pair {
 	peer.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { peer.Close() })
-	return &pair{probe: &probe{fd: fd, ran: make(chan struct{}, 1)}, peer: peer}
+	return &pair{probe: newProbe(fd), peer: peer}
 }
 
 // send has the peer write.
@@ -145,6 +145,8 @@ type probe struct {
 	tasks []func()
 	ran   chan struct{}
 }
+
+func newProbe(fd int) *probe { return &probe{fd: fd, ran: make(chan struct{}, 1)} }
 
 func (p *probe) Ready(readable, hungUp, writable bool) {
 	if p.onReady != nil {

@@ -17,7 +17,7 @@ const (
 	maxEvents = 256
 	// bufferSize is the size of a loop's read buffer: a large message in one piece, and small enough to stay in the
 	// processor's cache.
-	bufferSize = 128 << 10
+	bufferSize = 512 << 10
 	// Timers fire with a resolution of timerTick.
 	timerTick  = 5 * time.Millisecond
 	timerSlots = 4096
@@ -45,12 +45,11 @@ type Loop struct {
 	posted atomic.Bool // inbox is not empty
 	parked atomic.Bool
 
-	table  []*Conn // by descriptor
-	wheel  *timerwheel.Wheel[*Conn]
-	start  time.Time
-	now    time.Duration
-	turns  uint
-	expire func(*Conn)
+	table []*Conn // by descriptor
+	wheel *timerwheel.Wheel[Handler]
+	start time.Time
+	now   time.Duration
+	turns uint
 
 	// What the turn at hand has yet to do. It is here and not on the stack, since a handler may end the goroutine
 	// (runtime.Goexit).
@@ -74,13 +73,8 @@ func newLoop(g *Group, k Kernel) *Loop {
 		group:  g,
 		kernel: k,
 		Buffer: make([]byte, bufferSize),
-		wheel:  timerwheel.New[*Conn](timerTick, timerSlots),
+		wheel:  timerwheel.New[Handler](timerTick, timerSlots),
 		start:  time.Now(),
-	}
-	l.expire = func(c *Conn) {
-		if !c.closed {
-			c.handler.Expire()
-		}
 	}
 	return l
 }
@@ -118,7 +112,7 @@ func (l *Loop) attendLate(c *Conn) {
 	l.mu.Lock()
 	c.attending = false
 	l.mu.Unlock()
-	c.handler.Attend()
+	c.handler().Attend()
 }
 
 func (l *Loop) run() {
@@ -208,11 +202,11 @@ func (l *Loop) finishTurn() {
 		if l.place(c) && l.draining {
 			l.leaving = append(l.leaving, c)
 		}
-		c.handler.Attend()
+		c.handler().Attend()
 	}
 	for c := pop(&l.leaving); c != nil; c = pop(&l.leaving) {
 		if !c.closed {
-			c.handler.Drain()
+			c.handler().Drain()
 		}
 	}
 	for l.next < l.n {
@@ -220,21 +214,21 @@ func (l *Loop) finishTurn() {
 		l.next++
 		// What is not in the table is the descriptor that wakes, or has been closed in this turn.
 		if fd := int(e.Fd); fd < len(l.table) && l.table[fd] != nil {
-			l.table[fd].handler.Ready(e.Events&readable != 0, e.Events&hungUp != 0, e.Events&writable != 0)
+			l.table[fd].handler().Ready(e.Events&readable != 0, e.Events&hungUp != 0, e.Events&writable != 0)
 		}
 	}
 	for c := pop(&l.repeated); c != nil; c = pop(&l.repeated) {
 		if c.again = false; !c.closed {
-			c.handler.Ready(true, false, false)
+			c.handler().Ready(true, false, false)
 		}
 	}
 	if l.tick {
-		l.wheel.Advance(l.now, l.expire)
+		l.wheel.Advance(l.now, Handler.Expire)
 		l.tick = false
 	}
 	for c := pop(&l.dirty); c != nil; c = pop(&l.dirty) {
 		if c.dirty = false; !c.closed {
-			c.handler.Flush()
+			c.handler().Flush()
 		}
 	}
 }
