@@ -8,7 +8,7 @@
 //
 // A loop handles in turns: what was posted to its inbox, then the events, then what is to be flushed. Descriptors are
 // closed by their loop only, so that no event of a turn can be taken for one of another connection that got the same
-// descriptor: it cannot be in the table before the next turn.
+// descriptor: it is not in the table before the next turn, unless the loop opens it itself, and forgets such events.
 package eventloop
 
 import (
@@ -81,6 +81,7 @@ func (g *Group) Open(here *Loop, c *Conn, h Handler, fd int) error {
 		return c.Start()
 	}
 	c.started = true
+	l.forget(fd)
 	l.place(c)
 	err = l.kernel.Add(fd)
 	h.Attend()

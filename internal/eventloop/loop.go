@@ -3,6 +3,7 @@
 package eventloop
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -255,6 +256,15 @@ func (l *Loop) place(c *Conn) bool {
 	}
 	l.table[c.fd] = c
 	return true
+}
+
+// forget drops what events of this turn there are left of a descriptor: they are of a connection that had it before.
+func (l *Loop) forget(fd int) {
+	for i := l.next; i < l.n; i++ {
+		if e := &l.events[i]; int(e.Fd) == fd {
+			e.Fd = math.MaxInt32
+		}
+	}
 }
 
 // left counts a connection that has been closed.
