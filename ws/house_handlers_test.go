@@ -160,17 +160,17 @@ func TestAliveWhileHandled(t *testing.T) {
 		"idle":      {Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachWay(t, func(t *testing.T, w way) {
+			eachHandling(t, func(t *testing.T, inline bool) {
 				noLeaks(t)
 				h := openHouse(t, &ws.Server{
 					Options: o,
-					Inline:  w.inline,
+					Inline:  inline,
 					Loops:   1,
 					OnMessage: func(c *ws.Socket, m ws.Message) {
-						time.Sleep(400 * time.Millisecond) // what is tested
+						time.Sleep(300 * time.Millisecond) // what is tested
 						echoBack(c, m)
 					},
-				}, "tcp", w.http)
+				}, "tcp", false)
 				p := h.visit(t, "")
 				p.send(textFrame("take your time"))
 				for s := range p.sights {

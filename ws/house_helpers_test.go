@@ -14,6 +14,7 @@ import (
 type house struct {
 	server *ws.Server
 	addr   net.Addr
+	narrow bool // the kernel takes little for peers that do not read: some megabytes of what waits for them over TCP
 }
 
 // openHouse opens a Server until the end of the test.
@@ -50,6 +51,9 @@ func (h *house) connect(t testing.TB) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
+	if tcp, ok := nc.(*net.TCPConn); ok && h.narrow {
+		tcp.SetReadBuffer(256 << 10)
+	}
 	return rawPeer(nc, false)
 }
 
