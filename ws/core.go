@@ -31,7 +31,6 @@ type core struct {
 	stream  bool // the transport is a stream that ends with the handler of its request
 
 	flags  flags
-	readMu sync.Mutex
 	*input // nil while an event loop has nothing unfinished of this connection
 
 	mu        sync.Mutex
@@ -47,6 +46,7 @@ type core struct {
 	ended     bool   // the transport is being closed
 	gone      bool   // it is closed, and done
 	finish    finish // what to do when everything queued has been written
+	index     int32  // of a Socket in its server's list, which the server guards
 	out       outQueue
 	reserved  int // bytes of frames that are being made
 	lastPing  uint32
@@ -132,6 +132,7 @@ func (f *flags) take(bit uint32) bool {
 
 // input is the state of reading.
 type input struct {
+	readMu sync.Mutex // held by who reads, where that is no event loop
 	parser frame.Parser
 	text   utf8stream.Validator
 	rest   []byte          // read but not parsed, in buf

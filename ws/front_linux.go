@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -195,7 +194,7 @@ type visitor struct {
 	conn    eventloop.Conn
 	front   *front
 	set     *settings
-	peer    netip.AddrPort
+	peer    peerAddr
 	scanner requesthead.Scanner
 	buf     *buffer // what has come; nil: nothing
 	began   bool
@@ -212,7 +211,8 @@ type visitor struct {
 // visit has a loop wait for the request on fd. It is called on the loop here.
 func (f *front) visit(here *eventloop.Loop, fd int, peer syscall.Sockaddr) error {
 	set := f.server.settings()
-	v := &visitor{front: f, set: set, peer: addrPort(peer)}
+	v := here.Local.(*loopLocal).visitors.get()
+	v.front, v.set, v.peer = f, set, peerOfSockaddr(peer)
 	err := f.server.driver().group.Open(here, &v.conn, v, fd)
 	if err != nil && v.conn.Loop() == nil {
 		syscall.Close(fd)
@@ -220,22 +220,19 @@ func (f *front) visit(here *eventloop.Loop, fd int, peer syscall.Sockaddr) error
 	return err
 }
 
-func addrPort(a syscall.Sockaddr) netip.AddrPort {
+func peerOfSockaddr(a syscall.Sockaddr) (p peerAddr) {
 	switch a := a.(type) {
 	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+		p = peerAddr{kind: 4, port: uint16(a.Port)}
+		copy(p.ip[:], a.Addr[:])
 	case *syscall.SockaddrInet6:
-		addr := netip.AddrFrom16(a.Addr)
-		if addr.Is4In6() {
-			addr = addr.Unmap()
-		} else if a.ZoneId != 0 {
-			if i, err := net.InterfaceByIndex(int(a.ZoneId)); err == nil {
-				addr = addr.WithZone(i.Name)
-			}
+		p = peerAddr{kind: 6, port: uint16(a.Port), zone: uint16(a.ZoneId), ip: a.Addr}
+		if ip := net.IP(a.Addr[:]).To4(); ip != nil { // on a listener of both versions
+			p.kind = 4
+			copy(p.ip[:], ip)
 		}
-		return netip.AddrPortFrom(addr, uint16(a.Port))
 	}
-	return netip.AddrPort{}
+	return p
 }
 
 // Attend implements eventloop.Handler.
@@ -361,8 +358,8 @@ func (v *visitor) requested(p []byte, head int) {
 		v.handOver(p, nil)
 		return
 	}
-	if v.peer.IsValid() {
-		r.RemoteAddr = v.peer.String()
+	if a := v.peer.addr(); a != nil {
+		r.RemoteAddr = a.String()
 	}
 	if s.Options.CheckOrigin != nil && !s.Inline {
 		// It may block.
@@ -427,6 +424,7 @@ func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
 	c.place.conn.Replace(&v.conn, l)
 	v.gone = true
 	v.drop()
+	local := v.local()
 	l.start()
 	s.add(c)
 	switch {
@@ -443,7 +441,32 @@ func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
 		}()
 	}
 	l.Attend()
+	local.visitors.put(v)
 }
+
+// visitors are those that have been here before, to be used again.
+type visitors struct{ free []*visitor }
+
+func (p *visitors) get() *visitor {
+	n := len(p.free) - 1
+	if n < 0 {
+		return new(visitor)
+	}
+	v := p.free[n]
+	p.free = p.free[:n]
+	return v
+}
+
+// put takes v back, unless somebody may still attend to it.
+func (p *visitors) put(v *visitor) {
+	if v.request == nil && len(p.free) < cap(p.free) && v.conn.Forgotten() {
+		*v = visitor{}
+		p.free = append(p.free, v)
+	}
+}
+
+// maxVisitors is how many are kept.
+const maxVisitors = 64
 
 // handOver leaves the connection to net/http, with what has come, and why the request in it is refused.
 func (v *visitor) handOver(p []byte, refused error) {

@@ -2,11 +2,9 @@ package ws
 
 import (
 	"net"
-	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
-	"time"
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/ws/internal/frame"
@@ -23,7 +21,9 @@ func newLoops(n int) *loops {
 	if n == 0 {
 		n = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) { l.Local = &loopLocal{hub: newLoopHub(l)} })}
+	return &loops{eventloop.NewGroup(n, eventloop.NewEpoll, func(l *eventloop.Loop) {
+		l.Local = &loopLocal{hub: newLoopHub(l), visitors: visitors{make([]*visitor, 0, maxVisitors)}}
+	})}
 }
 
 // close has the loops end with the last connection.
@@ -37,6 +37,7 @@ type loopLocal struct {
 
 	// Of the front door.
 	head     requesthead.Parser
+	visitors visitors
 	response []byte
 
 	crew crew
@@ -46,11 +47,10 @@ type loopLocal struct {
 // place is what a Socket has only while an event loop reads it. The loop owns it, but for what mu guards.
 type place struct {
 	conn      eventloop.Conn
-	peer      netip.AddrPort
+	work      *batch // messages that wait to be handled; guarded by mu
 	keepalive keepalive
-	closeBy   time.Duration // when the time for closing is over; 0: it has not begun to run
-	work      *batch        // messages that wait to be handled; guarded by mu
-	lingered  int           // bytes read and dropped
+	peer      peerAddr
+	lingered  int32 // bytes read and dropped
 
 	started bool // the loop knows of the connection
 	opened  bool // OnOpen has returned
@@ -58,9 +58,55 @@ type place struct {
 	unread  bool // there is something to be read, when reading goes on
 	stopped bool // nothing that comes is parsed any more
 	hungUp  bool // the peer has ended its side
+	closing bool // keepalive.due is when the time for closing is over
 	corked  bool // something may have been held back, to leave with what follows
 	left    bool // the descriptor is closed
 	over    bool // OnClose is on its way
+}
+
+// peerAddr is an address and port in few bytes.
+type peerAddr struct {
+	ip   [16]byte
+	port uint16
+	zone uint16 // the index of the interface, of a link-local address; 0: none
+	kind uint8  // 0: none, 4 or 6
+}
+
+func peerOf(a *net.TCPAddr) (p peerAddr) {
+	if a == nil {
+		return p
+	}
+	p.port = uint16(a.Port)
+	if ip := a.IP.To4(); ip != nil {
+		p.kind = 4
+		copy(p.ip[:], ip)
+		return p
+	}
+	p.kind = 6
+	copy(p.ip[:], a.IP)
+	if a.Zone != "" {
+		if i, err := net.InterfaceByName(a.Zone); err == nil {
+			p.zone = uint16(i.Index)
+		}
+	}
+	return p
+}
+
+// addr returns the address, nil if there is none.
+func (p *peerAddr) addr() *net.TCPAddr {
+	switch p.kind {
+	case 4:
+		return &net.TCPAddr{IP: net.IP(p.ip[:4:4]), Port: int(p.port)}
+	case 6:
+		a := &net.TCPAddr{IP: net.IP(p.ip[:]), Port: int(p.port)}
+		if p.zone != 0 {
+			if i, err := net.InterfaceByIndex(int(p.zone)); err == nil {
+				a.Zone = i.Name
+			}
+		}
+		return a
+	}
+	return nil
 }
 
 // looped is a Socket as its event loop sees it, and its transport.
@@ -96,7 +142,7 @@ func (s *Server) detach(c *Socket, nc net.Conn) bool {
 		return false
 	}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		c.place.peer = a.AddrPort()
+		c.place.peer = peerOf(a)
 	}
 	c.tr, c.looped = l, true
 	nc.Close()
@@ -141,8 +187,9 @@ func (l *looped) Attend() {
 		}
 		p.unread = true
 	}
-	if limited && p.closeBy == 0 && s.set.closeTimeout < never {
-		p.closeBy = p.conn.Loop().Now() + s.set.closeTimeout
+	if limited && !p.closing && s.set.closeTimeout < never {
+		p.closing = true
+		p.keepalive.due = p.conn.Loop().Now() + s.set.closeTimeout
 		l.schedule()
 	}
 	if linger && !p.shut {
@@ -179,11 +226,11 @@ func (l *looped) Flush() {
 func (l *looped) Expire() {
 	s := (*Socket)(l)
 	now := s.place.conn.Loop().Now()
-	if by := s.place.closeBy; by > 0 && now >= by {
+	if s.place.closing && now >= s.place.keepalive.due {
 		s.closeTimedOut()
 		return
 	}
-	if s.place.closeBy > 0 || s.tick(&s.place.keepalive, now) {
+	if s.place.closing || s.tick(&s.place.keepalive, now) {
 		l.schedule()
 	}
 }
@@ -192,8 +239,8 @@ func (l *looped) Expire() {
 func (l *looped) schedule() {
 	s := (*Socket)(l)
 	conn := &s.place.conn
-	if s.place.closeBy > 0 {
-		conn.SetTimer(s.place.closeBy)
+	if s.place.closing {
+		conn.SetTimer(s.place.keepalive.due)
 		return
 	}
 	if s.set.pingInterval == 0 && s.set.idleTimeout == 0 {
@@ -256,8 +303,9 @@ func (l *looped) close(bool) error {
 
 func (l *looped) addr(peer bool) net.Addr {
 	if peer {
-		if l.place.peer.IsValid() {
-			return net.TCPAddrFromAddrPort(l.place.peer)
+		p := l.place.peer // a copy, since the address refers to it
+		if a := p.addr(); a != nil {
+			return a
 		}
 		return nil
 	}

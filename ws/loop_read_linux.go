@@ -208,7 +208,7 @@ func (l *looped) linger() {
 	for range lingerReads {
 		buffer := s.place.conn.Loop().Buffer
 		n, errno := s.place.conn.Read(buffer)
-		s.place.lingered += n
+		s.place.lingered += int32(n)
 		switch {
 		case errno == syscall.EAGAIN:
 			return

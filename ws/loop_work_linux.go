@@ -2,9 +2,13 @@ package ws
 
 import "sync"
 
-// maxWaiting is how many bytes of messages may wait to be handled before reading pauses. What one read brings may go
-// past it.
-const maxWaiting = 64 << 10
+const (
+	// maxWaiting is how many bytes of messages may wait to be handled before reading pauses. What one read brings may go
+	// past it.
+	maxWaiting = 64 << 10
+	// itemBytes is what a message counts besides its bytes: there are empty ones.
+	itemBytes = 64
+)
 
 // batch is what one read brought, in order, for the goroutine of the connection.
 type batch struct {
@@ -67,7 +71,7 @@ func (l *looped) queueMessage(m Message) {
 	if s.msg != nil {
 		i.own, s.msg = s.msg, nil
 		b := l.queue(i)
-		b.bytes += len(m.Data)
+		b.bytes += len(m.Data) + itemBytes
 		return
 	}
 	b := l.queue(i)
@@ -77,7 +81,7 @@ func (l *looped) queueMessage(m Message) {
 	at := len(b.chunk.b)
 	b.chunk.b = append(b.chunk.b, m.Data...)
 	b.items[len(b.items)-1].message.Data = b.chunk.b[at:len(b.chunk.b):len(b.chunk.b)]
-	b.bytes += len(m.Data)
+	b.bytes += len(m.Data) + itemBytes
 }
 
 // handOver passes the batch of the read at hand to the goroutine of the connection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -38,7 +39,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	set      *settings
-	first    *Socket // a list, so that a connection costs two pointers
+	all      []*Socket
 	count    int
 	draining bool
 	empty    chan struct{} // closed when the last connection has gone, while draining
@@ -172,11 +173,8 @@ func (s *Server) leaveLocked() {
 
 func (s *Server) add(c *Socket) {
 	s.mu.Lock()
-	c.next = s.first
-	if c.next != nil {
-		c.next.prev = c
-	}
-	s.first = c
+	c.index = int32(len(s.all))
+	s.all = append(s.all, c)
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {
@@ -187,15 +185,14 @@ func (s *Server) add(c *Socket) {
 func (s *Server) remove(c *Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		s.first = c.next
+	last := len(s.all) - 1
+	s.all[c.index] = s.all[last]
+	s.all[c.index].index = c.index
+	s.all[last] = nil
+	s.all = s.all[:last]
+	if cap(s.all) > 64 && last < cap(s.all)/4 {
+		s.all = slices.Clone(s.all)
 	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
 	s.leaveLocked()
 }
 
@@ -210,11 +207,7 @@ func (s *Server) Len() int {
 func (s *Server) sockets() []*Socket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*Socket, 0, s.count)
-	for c := s.first; c != nil; c = c.next {
-		all = append(all, c)
-	}
-	return all
+	return slices.Clone(s.all)
 }
 
 // Serve accepts connections from l and serves them until Shutdown or Close, or until l fails; it closes l. Requests that

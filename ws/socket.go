@@ -16,10 +16,9 @@ type Socket struct {
 	// Data is the application's. Handlers of one connection run one after another and need no lock for it.
 	Data any
 
-	server     *Server
-	prev, next *Socket // in the server's list
-	topics     *topics.Set[*Socket]
-	place      place
+	server *Server
+	topics *topics.Set[*Socket]
+	place  place
 }
 
 // Close starts the closing handshake: what was queued leaves, then a close frame with code and reason (of at most 123
