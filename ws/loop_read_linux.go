@@ -43,6 +43,11 @@ func (l *looped) readable() {
 		return
 	}
 	l.takeInput()
+	if len(s.rest) > 0 { // it was put off
+		l.parse()
+		p.conn.Again()
+		return
+	}
 	dst := s.fillDirect()
 	if dst == nil {
 		dst = p.conn.Loop().Buffer
@@ -102,7 +107,12 @@ func (l *looped) restInput() {
 func (l *looped) parse() {
 	s := (*Socket)(l)
 	s.postpone = !s.inline && s.flags.has(working)
+	local := l.local()
 	for {
+		if local.batch != nil && local.batch.bytes > maxBatch && len(s.rest) > 0 {
+			l.putOff()
+			break
+		}
 		if opcode, payload, n := s.parser.Whole(s.rest); n > 0 && (opcode == frame.Binary || utf8.Valid(payload)) {
 			s.rest = s.rest[n:]
 			if l.message(Message{MessageType(opcode), payload}); s.place.stopped {
@@ -145,6 +155,13 @@ func (l *looped) parse() {
 		s.flushLocked()
 	}
 	l.restInput()
+}
+
+// putOff keeps what has not been parsed until what waits has been handled: reading pauses.
+func (l *looped) putOff() {
+	s := (*Socket)(l)
+	s.rest = append([]byte(nil), s.rest...)
+	s.place.unread = true
 }
 
 // failed ends the input.

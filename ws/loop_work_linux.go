@@ -6,6 +6,9 @@ const (
 	// maxWaiting is how many bytes of messages may wait to be handled before reading pauses. What one read brings may go
 	// past it.
 	maxWaiting = 64 << 10
+	// maxBatch is from how many bytes on the rest of one read is not even parsed: compressed, it may be a thousand times
+	// as much.
+	maxBatch = 256 << 10
 	// itemBytes is what a message counts besides its bytes: there are empty ones.
 	itemBytes = 64
 )
@@ -68,10 +71,10 @@ func (l *looped) queueMessage(m Message) {
 	s := (*Socket)(l)
 	s.postpone = true // what follows
 	i := item{message: m}
-	if s.msg != nil {
+	if s.msg != nil && len(m.Data) >= copySize {
 		i.own, s.msg = s.msg, nil
 		b := l.queue(i)
-		b.bytes += len(m.Data) + itemBytes
+		b.bytes += cap(i.own.b) + itemBytes
 		return
 	}
 	b := l.queue(i)
@@ -82,6 +85,9 @@ func (l *looped) queueMessage(m Message) {
 	b.chunk.b = append(b.chunk.b, m.Data...)
 	b.items[len(b.items)-1].message.Data = b.chunk.b[at:len(b.chunk.b):len(b.chunk.b)]
 	b.bytes += len(m.Data) + itemBytes
+	if s.msg != nil {
+		s.release()
+	}
 }
 
 // handOver passes the batch of the read at hand to the goroutine of the connection.
