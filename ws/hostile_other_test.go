@@ -3,6 +3,7 @@
 package ws_test
 
 import (
+	"net"
 	"testing"
 	"time"
 )
@@ -12,3 +13,6 @@ func taken(*testing.T, []*peer, bool) { time.Sleep(100 * time.Millisecond) }
 
 // digested is for Linux, the only system with event loops.
 func (p *peer) digested() error { return nil }
+
+// narrow is for where a descriptor is an int.
+func narrow(testing.TB, *net.TCPListener) {}
