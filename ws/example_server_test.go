@@ -97,6 +97,39 @@ func ExamplePreparedMessage() {
 	// Output: <nil>
 }
 
+// Who has subscribed to a topic gets what is published on it. The server is its own front door; what is not for a
+// WebSocket goes to its Handler.
+func ExampleServer_Publish() {
+	server := &ws.Server{Handler: http.NotFoundHandler()}
+	server.OnOpen = func(c *ws.Socket, r *http.Request) {
+		c.Subscribe("news")
+		c.Send(ws.Text, []byte("welcome"))
+	}
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go server.Serve(l)
+	defer server.Close()
+
+	ctx := context.Background()
+	c, _, err := ws.Dial(ctx, "ws://"+l.Addr().String(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.CloseNow()
+	fmt.Println(c.Read(ctx))
+	server.Publish("news", ws.Text, []byte("it rains"))
+	server.Publish("sport", ws.Text, []byte("2:1"))
+	server.Publish("news", ws.Text, []byte("it stopped"))
+	fmt.Println(c.Read(ctx))
+	fmt.Println(c.Read(ctx))
+	// Output:
+	// welcome <nil>
+	// it rains <nil>
+	// it stopped <nil>
+}
+
 // What a handler is given is lent until it returns: whoever keeps it copies it.
 func ExampleServer_keep() {
 	messages := make(chan []byte, 1)

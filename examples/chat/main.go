@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log"
 	"net/http"
-	"sync"
 	"time"
 
 	"baro.dev/ws"
@@ -29,54 +28,21 @@ func main() {
 
 // newChat returns the page at / and the room at /ws?name=NAME.
 func newChat() http.Handler {
-	room := &room{members: make(map[*ws.Socket]string)}
+	room := &ws.Server{Options: ws.AcceptOptions{Limits: ws.Limits{MaxMessageSize: 4 << 10}}}
+	// say sends a line to everybody: encoded once, and nobody waits for those that are slow.
+	say := func(format string, args ...any) {
+		_ = room.Publish("room", ws.Text, fmt.Appendf(nil, format, args...)) // fails if somebody sent binary
+	}
+	room.OnOpen = func(c *ws.Socket, r *http.Request) {
+		c.Data = cmp.Or(r.URL.Query().Get("name"), c.RemoteAddr().String())
+		_ = c.Subscribe("room") // fails for who has left already
+		say("%s has joined", c.Data)
+	}
+	room.OnMessage = func(c *ws.Socket, m ws.Message) { say("%s: %s", c.Data, m.Data) }
+	room.OnClose = func(c *ws.Socket, err error) { say("%s has left", c.Data) }
+
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, page) })
-	mux.Handle("/ws", &ws.Server{
-		Options:   ws.AcceptOptions{Limits: ws.Limits{MaxMessageSize: 4 << 10}},
-		OnOpen:    func(c *ws.Socket, r *http.Request) { room.join(c, r.URL.Query().Get("name")) },
-		OnMessage: func(c *ws.Socket, m ws.Message) { room.say("%s: %s", room.name(c), m.Data) },
-		OnClose:   func(c *ws.Socket, err error) { room.leave(c) },
-	})
+	mux.Handle("/ws", room)
 	return mux
-}
-
-// room is who is there.
-type room struct {
-	mu      sync.Mutex
-	members map[*ws.Socket]string // with their names
-}
-
-func (r *room) join(c *ws.Socket, name string) {
-	name = cmp.Or(name, c.RemoteAddr().String())
-	r.mu.Lock()
-	r.members[c] = name
-	r.mu.Unlock()
-	r.say("%s has joined", name)
-}
-
-func (r *room) leave(c *ws.Socket) {
-	defer r.say("%s has left", r.name(c))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.members, c)
-}
-
-func (r *room) name(c *ws.Socket) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.members[c]
-}
-
-// say sends a line to everybody: encoded once, and nobody waits for those that are slow.
-func (r *room) say(format string, args ...any) {
-	line, err := ws.NewPreparedMessage(ws.Text, fmt.Appendf(nil, format, args...))
-	if err != nil {
-		return // somebody sent binary
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.members {
-		_ = c.SendPrepared(line) // fails for who has left, or is closed for being too slow
-	}
 }
