@@ -36,7 +36,7 @@ func TestHandlersThatFail(t *testing.T) {
 					h := openHouse(t, &ws.Server{
 						Options: ws.AcceptOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))},
 						Inline:  w.inline,
-						Loops:   1,
+						Loops:   oneLoop(),
 						OnOpen: func(c *ws.Socket, r *http.Request) {
 							c.Data = r.Header.Get("X-Peer")
 							at(c, "OnOpen")
@@ -106,7 +106,7 @@ func TestHandlersThatTakeLong(t *testing.T) {
 		}
 	}
 	h := openHouse(t, &ws.Server{
-		Loops: 1,
+		Loops: oneLoop(),
 		OnOpen: func(c *ws.Socket, r *http.Request) {
 			c.Data = r.Header.Get("X-Peer")
 			wait("OnOpen", c.Data)
@@ -165,7 +165,7 @@ func TestAliveWhileHandled(t *testing.T) {
 				h := openHouse(t, &ws.Server{
 					Options: o,
 					Inline:  inline,
-					Loops:   1,
+					Loops:   oneLoop(),
 					OnMessage: func(c *ws.Socket, m ws.Message) {
 						time.Sleep(300 * time.Millisecond) // what is tested
 						echoBack(c, m)

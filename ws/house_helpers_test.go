@@ -109,3 +109,11 @@ func eachHandling(t *testing.T, test func(t *testing.T, inline bool)) {
 
 // echoBack sends every message back.
 func echoBack(c *ws.Socket, m ws.Message) { c.Send(m.Type, m.Data) }
+
+// oneLoop is for a Server.Loops whose connections are all to be on the same, if there are any.
+func oneLoop() int {
+	if ws.OnLoops() {
+		return 1
+	}
+	return 0
+}

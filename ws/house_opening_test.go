@@ -24,7 +24,7 @@ func TestOpenTakesLong(t *testing.T) {
 		closed := make(chan error, 3)
 		h := openHouse(t, &ws.Server{
 			Inline: w.inline,
-			Loops:  1,
+			Loops:  oneLoop(),
 			OnOpen: func(c *ws.Socket, r *http.Request) {
 				if r.Header.Get("X-Peer") == "other" {
 					return
