@@ -102,7 +102,7 @@ func (f *front) serve() error {
 	}()
 	err := f.accept()
 	f.stop()
-	f.handed.Close()
+	_ = f.handed.Close()
 	<-served
 	return err
 }

@@ -138,7 +138,7 @@ func (s *Server) detach(c *Socket, nc net.Conn) bool {
 	}
 	l := (*looped)(c)
 	if err := d.group.Join(&c.place.conn, l, fd); err != nil {
-		syscall.Close(fd)
+		_ = syscall.Close(fd)
 		return false
 	}
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
@@ -250,7 +250,11 @@ func (l *looped) schedule() {
 	next := s.nextTick(&s.place.keepalive, now)
 	// Rounded up, so that a loop of many idle connections wakes up for many at once.
 	coarse := max(next/16, 1)
-	conn.SetTimer((now + next + coarse - 1) / coarse * coarse)
+	at := now + next
+	if late := at % coarse; late > 0 {
+		at += coarse - late
+	}
+	conn.SetTimer(at)
 }
 
 // leave closes the connection, and has OnClose called.

@@ -45,7 +45,7 @@ func NewEpoll() (Kernel, error) {
 	}
 	wake, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, efdNonblock|efdCloexec, 0)
 	if errno != 0 {
-		syscall.Close(fd)
+		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("eventloop: eventfd2: %w", errno)
 	}
 	k := &epoll{fd: fd, wakeFd: int(wake)}
@@ -113,12 +113,12 @@ func (k *epoll) Wake() {
 func (k *epoll) Release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	syscall.Close(k.wakeFd)
+	_ = syscall.Close(k.wakeFd)
 	k.wakeFd = -1
 	if k.file != nil {
 		k.file.Close()
 	} else {
-		syscall.Close(k.fd)
+		_ = syscall.Close(k.fd)
 	}
 }
 
