@@ -185,4 +185,3 @@ func (a *acceptor) failed(err error) {
 	a.conn.SetTimer(min(a.retry, a.conn.Loop().Now()+closedCheck))
 	a.front.server.settings().logger.Error("cannot accept", "err", err, "retry", a.backoff)
 }
-
