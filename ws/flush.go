@@ -132,7 +132,7 @@ func (c *core) flush() {
 // flushOwned is flush. mu is held, and released.
 func (c *core) flushOwned() {
 	for !c.out.empty() && !c.ended {
-		s := c.out.take()
+		s := c.out.takeSome()
 		c.mu.Unlock()
 		p := s.pending()
 		n, err := c.tr.tryWrite(p, nil)
@@ -194,7 +194,7 @@ func (c *core) gotRoom() {
 func (c *core) writeOut() {
 	c.mu.Lock()
 	for !c.out.empty() && !c.ended {
-		s := c.out.take()
+		s := c.out.takeSome()
 		c.mu.Unlock()
 		p := s.pending()
 		err := c.tr.write(p)

@@ -107,6 +107,35 @@ func (q *outQueue) take() segment {
 	return s
 }
 
+// maxGather is how many bytes of several segments are copied to be written as one: a system call costs more.
+const maxGather = 64 << 10
+
+// takeSome is take for as many segments as can be written as one.
+func (q *outQueue) takeSome() segment {
+	s := q.take()
+	size, n := len(s.pending()), 0
+	for _, next := range q.waiting() {
+		if size+len(next.pending()) > maxGather {
+			break
+		}
+		size += len(next.pending())
+		n++
+	}
+	if n == 0 {
+		return s
+	}
+	b := newBuffer(size)
+	for {
+		b.b = append(b.b, s.pending()...)
+		s.release()
+		if n == 0 {
+			return segment{own: b}
+		}
+		s = q.take()
+		n--
+	}
+}
+
 // put returns what is left of a segment to the front.
 func (q *outQueue) put(s segment) {
 	if l := q.list; l != nil && l.first > 0 {
