@@ -78,8 +78,7 @@ func TestAttendFromAttend(t *testing.T) {
 	noLeaks(t)
 	done := make(chan struct{})
 	calls := 0
-	var p *pair
-	p = start(t, newGroup(1), func(q *pair) {
+	p := start(t, newGroup(1), func(q *pair) {
 		q.onAtt = func() {
 			calls++
 			if calls < 1000 {

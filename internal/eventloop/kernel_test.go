@@ -68,8 +68,8 @@ func TestWakeFromMany(t *testing.T) {
 // Park returns no earlier than its deadline without a reason, whether it is earlier or later than the one before.
 func TestParkUntil(t *testing.T) {
 	k := newKernel(t)
-	for _, wait := range []time.Duration{5, 1, 20, 20, 0, -5, 3, 10, 1} {
-		deadline := time.Now().Add(wait * time.Millisecond)
+	for _, ms := range []int{5, 1, 20, 20, 0, -5, 3, 10, 1} {
+		deadline := time.Now().Add(time.Duration(ms) * time.Millisecond)
 		for time.Now().Before(deadline) { // a deadline set before may end a Park early
 			if n := soon(t, parked(k, deadline)); n != 0 {
 				t.Fatalf("%d events", n)

@@ -4,6 +4,7 @@ package eventlooptest
 
 import (
 	"math"
+	"slices"
 	"syscall"
 )
 
@@ -39,7 +40,7 @@ func (c *Socket) Feed(p []byte) {
 	case c.closed || c.ended || c.reset:
 		return
 	case len(c.in) == 0:
-		c.in = p[:len(p):len(p)]
+		c.in = slices.Clip(p)
 	default:
 		c.in = append(c.in, p...)
 	}
@@ -195,4 +196,11 @@ func (c *Socket) take(p []byte) int {
 		c.out = append(c.out, p[:n]...)
 	}
 	return n
+}
+
+// HasRoom reports whether something could be written.
+func (c *Socket) HasRoom() bool {
+	c.sys.mu.Lock()
+	defer c.sys.mu.Unlock()
+	return c.room > 0
 }
