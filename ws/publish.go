@@ -92,9 +92,20 @@ type hub struct {
 	mu       sync.Mutex
 	registry *topics.Registry[*Socket]
 	pending  []publication
+	bytes    int // of pending
 	spare    []publication
-	targets  []*Socket // of deliver
+
+	delivering sync.Mutex // held by whoever delivers
+	targets    []*Socket
 }
+
+const (
+	// maxPending is how many bytes of publications wait for the one who delivers. A publisher that finds more delivers itself:
+	// so who publishes faster than that is slowed down, and nothing piles up but in the queues of connections, which have a bound.
+	maxPending = 1 << 20
+	// publicationBytes is what a publication counts besides its bytes.
+	publicationBytes = 64
+)
 
 // publication is a message on its way to the subscribers of a topic.
 type publication struct {
@@ -113,9 +124,26 @@ func (h *hub) publish(p publication) {
 		return
 	}
 	h.pending = append(h.pending, p)
-	first := len(h.pending) == 1
+	h.bytes += len(p.m.frame) + publicationBytes
+	first, tooMany := len(h.pending) == 1, h.bytes > maxPending
 	h.mu.Unlock()
-	if first {
+	switch {
+	case tooMany:
+		h.delivering.Lock()
+		h.deliver((*Socket).flushRun)
+		h.delivering.Unlock()
+		h.rewake()
+	case first:
+		h.wake()
+	}
+}
+
+// rewake is called after delivering: whoever was woken meanwhile has not waited.
+func (h *hub) rewake() {
+	h.mu.Lock()
+	more := len(h.pending) > 0
+	h.mu.Unlock()
+	if more {
 		h.wake()
 	}
 }
@@ -126,16 +154,7 @@ func (s *Server) portableHub() *hub {
 	defer s.mu.Unlock()
 	if s.portable == nil {
 		h := newHub()
-		// Only the first publication wakes, and pending is empty again once deliver has begun: so that a second one does not begin
-		// before the first is done, the right to deliver is passed on.
-		var delivering sync.Mutex
-		h.wake = func() {
-			go func() {
-				delivering.Lock()
-				defer delivering.Unlock()
-				h.deliver((*Socket).flushRun)
-			}()
-		}
+		h.wake = func() { go h.tryDeliver((*Socket).flushRun) }
 		s.portable = h
 	}
 	return s.portable
@@ -154,12 +173,21 @@ func (h *hub) leave(s *Socket) {
 	h.registry.Leave(s)
 }
 
-// deliver sends what is pending. One goroutine at a time calls it. Publications on one topic that follow one another
-// are sent as one; if there is more than one such run, later is called for each connection, and has to flush it.
+// tryDeliver delivers, unless somebody else does, who will see to what has come since.
+func (h *hub) tryDeliver(later func(*Socket)) {
+	if h.delivering.TryLock() {
+		h.deliver(later)
+		h.delivering.Unlock()
+		h.rewake()
+	}
+}
+
+// deliver sends what is pending. delivering is held. Publications on one topic that follow one another are sent as
+// one; if there is more than one such run, later is called for each connection, and has to flush it.
 func (h *hub) deliver(later func(*Socket)) {
 	h.mu.Lock()
 	all := h.pending
-	h.pending, h.spare = h.spare[:0], nil
+	h.pending, h.spare, h.bytes = h.spare[:0], nil, 0
 	h.mu.Unlock()
 	for rest := all; len(rest) > 0; {
 		n := 1
@@ -213,37 +241,4 @@ func joined(run []publication) (frames []byte, n int) {
 		frames = append(frames, p.m.frame...)
 	}
 	return frames, n
-}
-
-// sendRun sends published messages. frames are all of them, for a connection without compression. Unless now, they are queued, and
-// nothing else: somebody has to flush.
-func (s *Socket) sendRun(run []publication, frames []byte, now bool) {
-	w := waiting{policy: s.set.full}
-	if w.policy == Block {
-		w.policy = Close
-	}
-	if s.deflate != nil {
-		for _, p := range run {
-			_ = s.sendPrepared(w, p.m)
-		}
-		return
-	}
-	s.mu.Lock()
-	if err := s.admit(w, len(frames)); err != nil {
-		s.mu.Unlock()
-		return
-	}
-	switch {
-	case s.held != nil:
-		s.held.share(frames)
-		s.mu.Unlock()
-	case !now:
-		s.out.share(frames)
-		s.mu.Unlock()
-	case s.direct():
-		s.writeShared(frames) // unlocks
-	default:
-		s.out.share(frames)
-		s.kick() // unlocks
-	}
 }

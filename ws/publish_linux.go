@@ -17,7 +17,7 @@ func newLoopHub(l *eventloop.Loop) *loopHub {
 
 // Attend implements eventloop.Handler.
 func (h *loopHub) Attend() {
-	h.deliver(func(s *Socket) { s.place.conn.Dirty() })
+	h.tryDeliver(func(s *Socket) { s.place.conn.Dirty() })
 }
 
 // The rest of eventloop.Handler is not asked for.
