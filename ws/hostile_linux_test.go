@@ -84,17 +84,18 @@ func (p *peer) digested() error {
 	return fmt.Errorf("not read within %v", patience)
 }
 
-// narrow has the kernel keep little of what comes over the connections of l.
+// narrow has the kernel keep little of what comes and goes over the connections of l.
 func narrow(t testing.TB, l *net.TCPListener) {
 	t.Helper()
 	raw, err := l.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 32<<10) }); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Fatal(err)
+	for _, option := range []int{syscall.SO_RCVBUF, syscall.SO_SNDBUF} {
+		var failed error
+		err := raw.Control(func(fd uintptr) { failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 32<<10) })
+		if err != nil || failed != nil {
+			t.Fatal(err, failed)
+		}
 	}
 }

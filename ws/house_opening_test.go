@@ -16,7 +16,7 @@ import (
 func TestOpenTakesLong(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		if w.inline && !w.http {
-			t.Skip("OnOpen may not block then")
+			return // OnOpen is called by the loop
 		}
 		noLeaks(t)
 		begun, release := make(chan struct{}, 3), make(chan struct{})
