@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,6 +177,48 @@ func TestGoexitInEachCallback(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A loop that yields lets goroutines that have been started run before its next turn, though it never waits.
+func TestYield(t *testing.T) {
+	noLeaks(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, they run by themselves
+	const times = 100
+	var turns atomic.Int64
+	started, prompt, running := 0, 0, false
+	done := make(chan struct{})
+	p := start(t, newGroup(1), nil)
+	p.do(func() {
+		p.onReady = func(_, _, _ bool) {
+			now := turns.Add(1)
+			switch {
+			case running:
+			case started == times:
+				close(done)
+				p.onReady = nil
+				return
+			default:
+				running = true
+				started++
+				go func() {
+					then := turns.Load()
+					p.post(func() {
+						running = false
+						if then == now {
+							prompt++
+						}
+					})
+				}()
+				p.Loop().Yield()
+			}
+			p.Again()
+		}
+		p.Again()
+	})
+	soon(t, done)
+	if prompt < times*9/10 {
+		t.Errorf("%d of %d goroutines ran at once", prompt, times)
 	}
 }
 

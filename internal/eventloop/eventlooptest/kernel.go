@@ -106,8 +106,8 @@ func (k *kernel) Release() {
 
 // socket returns the socket of a descriptor, nil if there is none. mu is held.
 func (k *kernel) socket(fd int) *Socket {
-	if fd >= 0 && fd < len(k.sys.sockets) && k.sys.sockets[fd] != nil {
-		return k.sys.sockets[fd]
+	if i := fd - k.sys.First; i >= 0 && i < len(k.sys.sockets) && k.sys.sockets[i] != nil {
+		return k.sys.sockets[i]
 	}
 	k.sys.misuse++
 	return nil
@@ -191,7 +191,7 @@ func (k *kernel) Close(fd int) {
 	defer s.mu.Unlock()
 	if c := k.socket(fd); c != nil {
 		c.closed, c.in, c.kernel = true, nil, nil
-		s.sockets[fd] = nil
+		s.sockets[fd-s.First] = nil
 		s.free = append(s.free, int32(fd))
 	}
 }

@@ -14,6 +14,8 @@ import (
 // System is a simulated operating system. The fields are set before it is used. All methods may be called from any
 // goroutine.
 type System struct {
+	// First is the first descriptor's number. One that the process cannot have is for who might use it for real.
+	First int
 	// Capacity is how many sockets the system has room for without allocating any more, for those who weigh what runs
 	// on it.
 	Capacity int
@@ -30,8 +32,8 @@ type System struct {
 	mu      sync.Mutex
 	changed sync.Cond // for kernels that wait
 	rested  sync.Cond // for Pause
-	sockets []*Socket // by descriptor; nil: not open
-	free    []int32   // descriptors below len(sockets) that are not open; the last is taken first
+	sockets []*Socket // by descriptor, from First on; nil: not open
+	free    []int32   // descriptors there have been that are not open; the last is taken first
 	kernels []*kernel
 	paused  bool
 	misuse  int
@@ -62,11 +64,14 @@ func (s *System) number(socket *Socket) int32 {
 	if n := len(s.free) - 1; n >= 0 {
 		fd := s.free[n]
 		s.free = s.free[:n]
-		s.sockets[fd] = socket
+		s.sockets[int(fd)-s.First] = socket
 		return fd
 	}
+	if s.sockets == nil {
+		s.sockets = make([]*Socket, 0, s.Capacity)
+	}
 	s.sockets = append(s.sockets, socket)
-	return int32(len(s.sockets) - 1)
+	return int32(s.First + len(s.sockets) - 1)
 }
 
 // Open returns a new connection, which takes whatever is written to it.
