@@ -20,6 +20,8 @@ type front struct {
 	mu      sync.Mutex
 	own     io.Closer // accepts without net/http; nil: nobody does
 	stopped bool
+	conns   int  // of net/http
+	served  bool // Serve has returned
 }
 
 func (s *Server) newFront(l net.Listener) *front {
@@ -27,10 +29,28 @@ func (s *Server) newFront(l net.Listener) *front {
 	f.http = &http.Server{
 		Handler:           f,
 		ReadHeaderTimeout: s.Options.Limits.handshakeTimeout(),
+		IdleTimeout:       s.Options.Limits.handshakeTimeout(), // the next request has no more time than the first
 		MaxHeaderBytes:    int(min(s.Options.Limits.maxHeaderBytes(), 1<<30)),
 		ConnContext:       withRefusal,
+		ConnState:         f.count,
 	}
 	return f
+}
+
+// count counts the connections of net/http: they may outlive the listener, and are for Shutdown and Close to end.
+func (f *front) count(_ net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	switch state {
+	case http.StateNew:
+		f.conns++
+	case http.StateHijacked, http.StateClosed:
+		f.conns--
+	}
+	over := f.served && f.conns == 0
+	f.mu.Unlock()
+	if over {
+		f.server.forgetFront(f)
+	}
 }
 
 func (s *Server) addFront(f *front) bool {
@@ -46,7 +66,18 @@ func (s *Server) addFront(f *front) bool {
 	return true
 }
 
+// removeFront forgets f as soon as it has no connections.
 func (s *Server) removeFront(f *front) {
+	f.mu.Lock()
+	f.served = true
+	over := f.conns == 0
+	f.mu.Unlock()
+	if over {
+		s.forgetFront(f)
+	}
+}
+
+func (s *Server) forgetFront(f *front) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.fronts, f)
@@ -79,6 +110,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // wantsWebSocket reports whether r has anything of a request for a WebSocket, a wrong one included.
 func wantsWebSocket(r *http.Request) bool {
+	if r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 { // RFC 8441 4
+		return true
+	}
 	for _, value := range r.Header["Upgrade"] {
 		for token := range strings.SplitSeq(value, ",") {
 			if strings.EqualFold(strings.TrimSpace(token), "websocket") {

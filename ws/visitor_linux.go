@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"syscall"
 
 	"baro.dev/internal/eventloop"
@@ -162,6 +163,15 @@ func (c *visitContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// localAddr returns the address that the peer has connected to.
+func (v *visitor) localAddr() net.Addr {
+	a := v.front.listener.Addr()
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() { // the listener has many
+		return localAddr(v.conn.Fd())
+	}
+	return a
+}
+
 // requested looks at a request whose head is whole.
 func (v *visitor) requested(p []byte, head int) {
 	s := v.front.server
@@ -175,7 +185,7 @@ func (v *visitor) requested(p []byte, head int) {
 		v.answer(p, head, r, s.Options.checkOrigin(r))
 		return
 	}
-	r := requesthead.Parse(&visitContext{context.Background(), v.front, v.front.listener.Addr()}, p[:head])
+	r := requesthead.Parse(&visitContext{context.Background(), v.front, v.localAddr()}, p[:head])
 	if r == nil {
 		v.handOver(p, nil)
 		return
@@ -183,27 +193,34 @@ func (v *visitor) requested(p []byte, head int) {
 	if a := v.peer.addr(); a != nil {
 		r.RemoteAddr = a.String()
 	}
-	if s.Options.CheckOrigin != nil && !s.Inline {
-		// It may block.
+	switch {
+	case s.Options.CheckOrigin == nil:
+		v.answer(p, head, r, s.Options.checkOrigin(r))
+	case s.Inline:
+		v.ask(r, func(err error) { v.answer(p, head, r, err) })
+	default: // it may block
 		if v.buf == nil {
 			v.buf = newBuffer(len(p))
 			v.buf.append(p)
 		}
 		v.asking, v.request, v.head, v.verdict = true, r, head, make(chan error, 1)
-		go func() {
-			err := error(&HandshakeError{Status: http.StatusInternalServerError, Reason: "internal error"})
-			defer func() {
-				if cause := recover(); cause != nil {
-					v.set.logger.Error("CheckOrigin panicked", "remote", r.RemoteAddr, "panic", cause)
-				}
-				v.verdict <- err
-				v.conn.Attend()
-			}()
-			err = s.Options.checkOrigin(r)
-		}()
-		return
+		go v.ask(r, func(err error) {
+			v.verdict <- err
+			v.conn.Attend()
+		})
 	}
-	v.answer(p, head, r, s.Options.checkOrigin(r))
+}
+
+// ask calls decided with what CheckOrigin says, even if that panics or ends the goroutine: it costs its own request only.
+func (v *visitor) ask(r *http.Request, decided func(error)) {
+	err := error(&HandshakeError{Status: http.StatusInternalServerError, Reason: "internal error"})
+	defer func() {
+		if cause := recover(); cause != nil {
+			v.set.logger.Error("CheckOrigin panicked", "remote", r.RemoteAddr, "panic", cause, "stack", string(debug.Stack()))
+		}
+		decided(err)
+	}()
+	err = v.front.server.Options.checkOrigin(r)
 }
 
 // decide goes on when CheckOrigin has answered.
