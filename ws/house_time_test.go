@@ -1,0 +1,156 @@
+package ws_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"baro.dev/ws"
+)
+
+// Times are kept by event loops as by goroutines: not before they are over, and not long after.
+func TestTimes(t *testing.T) {
+	const slack = 2 * time.Second // this machine may be busy
+	for _, tt := range []struct {
+		name     string
+		options  ws.AcceptOptions
+		open     func(c *ws.Socket)
+		peer     func(p *peer) // after the handshake
+		from, to time.Duration // when it is over
+		err      error
+		code     ws.StatusCode
+		says     uint16 // the close frame that comes; 0: none
+	}{
+		{name: "no answer to a ping", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 60 * time.Millisecond, Timeout: 60 * time.Millisecond}},
+			from: 110 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+		{name: "answers for a while", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 30 * time.Millisecond, Timeout: 60 * time.Millisecond}},
+			peer: func(p *peer) {
+				for range 5 {
+					if s := <-p.sights; s.op == opPing {
+						p.send(pongFrame(s.data))
+					}
+				}
+			}, from: 190 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+		{name: "any byte is an answer", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond}},
+			peer: func(p *peer) {
+				p.send(binaryFrame("x").announcing(1000))
+				for range 10 {
+					time.Sleep(20 * time.Millisecond)
+					p.sendBytes([]byte("y"))
+				}
+			}, from: 300 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+		{name: "idle", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
+			peer: func(p *peer) {
+				for range 8 { // control frames are none of it
+					p.send(pingFrame("p"))
+					time.Sleep(5 * time.Millisecond)
+				}
+			}, from: 95 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
+		{name: "idle after messages", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
+			peer: func(p *peer) {
+				for range 8 {
+					p.send(textFrame("m"))
+					time.Sleep(25 * time.Millisecond)
+				}
+			}, from: 270 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
+		{name: "no answer to a close frame", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
+			open: func(c *ws.Socket) { c.Close(4000, "") }, from: 95 * time.Millisecond, err: ws.ErrClosed, code: 4000, says: 4000},
+		{name: "no answer to a close frame but pings", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
+			open: func(c *ws.Socket) { c.Close(4000, "") },
+			peer: func(p *peer) {
+				for range 100 {
+					if p.send(pingFrame("p")) != nil {
+						return
+					}
+					time.Sleep(2 * time.Millisecond)
+				}
+			}, from: 95 * time.Millisecond, err: ws.ErrClosed, code: 4000, says: 4000},
+		{name: "no end after a failure", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
+			peer: func(p *peer) { p.send(newFrame(fin|3, "")) }, code: 1002, says: 1002},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachHandling(t, func(t *testing.T, inline bool) {
+				noLeaks(t)
+				closed := make(chan error, 1)
+				var sockets = make(chan *ws.Socket, 1)
+				h := openHouse(t, &ws.Server{
+					Options: tt.options,
+					Inline:  inline,
+					OnOpen: func(c *ws.Socket, _ *http.Request) {
+						sockets <- c
+						if tt.open != nil {
+							tt.open(c)
+						}
+					},
+					OnClose: func(_ *ws.Socket, err error) { closed <- err },
+				}, "tcp", false)
+				start := time.Now()
+				p := h.visit(t, "")
+				if tt.peer != nil {
+					tt.peer(p)
+				}
+				err := <-closed
+				took := time.Since(start)
+				<-(<-sockets).Done()
+				whole := time.Since(start)
+				if took < tt.from {
+					t.Errorf("OnClose after %v, want %v", took, tt.from)
+				}
+				if whole > tt.from+tt.options.Limits.CloseTimeout+slack {
+					t.Errorf("it has ended after %v, want %v", whole, tt.from)
+				}
+				if ws.CloseStatus(err) != tt.code || tt.err != nil && !errors.Is(err, tt.err) {
+					t.Errorf("OnClose was told %v", err)
+				}
+				var said uint16
+				for s := range p.sights {
+					if s.op == opClose {
+						said = uint16(s.data[0])<<8 | uint16(s.data[1])
+					}
+				}
+				if said != tt.says {
+					t.Errorf("the peer was told %d, want %d", said, tt.says)
+				}
+			})
+		})
+	}
+}
+
+// A peer that answers its pings lives as long as it likes; one that has nothing to say has its request awaited so long, and no
+// longer.
+func TestTimesThatAreKept(t *testing.T) {
+	noLeaks(t)
+	h := openHouse(t, &ws.Server{
+		Options: ws.AcceptOptions{
+			Keepalive: ws.Keepalive{Interval: 30 * time.Millisecond, Timeout: 500 * time.Millisecond},
+			Limits:    ws.Limits{HandshakeTimeout: 150 * time.Millisecond},
+		},
+		OnMessage: echoBack,
+	}, "tcp", false)
+	p := h.visit(t, "")
+	start := time.Now()
+	late := h.connect(t)
+	late.sendBytes([]byte(with()[:50]))
+	if _, err := late.Read(make([]byte, 100)); !isEnd(err) {
+		t.Error(err)
+	}
+	if took := time.Since(start); took < 140*time.Millisecond || took > 3*time.Second {
+		t.Errorf("the request was awaited for %v", took)
+	}
+	for range 10 {
+		s := <-p.sights
+		if s.op != opPing {
+			t.Fatal(s, p.end)
+		}
+		p.send(pongFrame(s.data))
+	}
+	p.send(textFrame("alive"))
+	for s := range p.sights {
+		if s == sawText("alive") {
+			return
+		}
+		p.send(pongFrame(s.data))
+	}
+	t.Error(p.end)
+}
