@@ -172,6 +172,19 @@ func (v *visitor) localAddr() net.Addr {
 	return a
 }
 
+// remoteAddr returns the address of the peer as net/http spells it.
+func (v *visitor) remoteAddr() string {
+	if a := v.peer.addr(); a != nil {
+		return a.String()
+	}
+	if a, err := syscall.Getpeername(v.conn.Fd()); err == nil {
+		if unix, ok := a.(*syscall.SockaddrUnix); ok {
+			return unix.Name
+		}
+	}
+	return ""
+}
+
 // requested looks at a request whose head is whole.
 func (v *visitor) requested(p []byte, head int) {
 	s := v.front.server
@@ -190,9 +203,7 @@ func (v *visitor) requested(p []byte, head int) {
 		v.handOver(p, nil)
 		return
 	}
-	if a := v.peer.addr(); a != nil {
-		r.RemoteAddr = a.String()
-	}
+	r.RemoteAddr = v.remoteAddr()
 	switch {
 	case s.Options.CheckOrigin == nil:
 		v.answer(p, head, r, s.Options.checkOrigin(r))
