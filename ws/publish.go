@@ -129,13 +129,18 @@ func (h *hub) publish(p publication) {
 	h.mu.Unlock()
 	switch {
 	case tooMany:
-		h.delivering.Lock()
-		h.deliver((*Socket).flushRun)
-		h.delivering.Unlock()
-		h.rewake()
+		h.deliverNow()
 	case first:
 		h.wake()
 	}
+}
+
+// deliverNow delivers on the caller's goroutine.
+func (h *hub) deliverNow() {
+	h.delivering.Lock()
+	h.deliver((*Socket).flushRun)
+	h.delivering.Unlock()
+	h.rewake()
 }
 
 // rewake is called after delivering: whoever was woken meanwhile has not waited.

@@ -231,11 +231,12 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // Shutdown stops accepting connections, closes those there are with StatusGoingAway and waits until all have ended.
-// What was queued on them leaves first, and requests that Handler is answering are answered. When ctx is done, what is
+// What was queued on them and what has been published leaves first, and requests that Handler is answering are answered. When ctx is done, what is
 // left is cut, and Shutdown returns context.Cause(ctx). The server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	fronts := s.allFronts()
 	empty := s.drain()
+	s.eachHub((*hub).deliverNow)
 	for _, c := range s.sockets() {
 		_ = c.Close(StatusGoingAway, "")
 	}
