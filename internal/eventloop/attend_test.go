@@ -4,6 +4,7 @@ package eventloop_test
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,13 +161,16 @@ func TestStartOfWhatCannotBeWatched(t *testing.T) {
 // A connection that is closed by its first Attend has not been added to anything after that.
 func TestCloseBeforeTheFirstEvent(t *testing.T) {
 	noLeaks(t)
-	g := newGroup(1)
+	g := eventloop.NewGroup(1, func() (eventloop.Kernel, error) {
+		k, err := eventloop.NewEpoll()
+		return slowToAdd{k}, err
+	}, func(*eventloop.Loop) {})
 	busy := start(t, g, nil)
 	var spin func()
 	spin = func() { busy.post(spin) } // a loop that does not wait sees a new connection as early as can be
 	busy.post(spin)
 	defer func() { busy.do(func() { spin = func() {} }) }()
-	for range 2000 {
+	for range 300 {
 		p := openUnix(t)
 		closed := make(chan struct{})
 		p.onReady = func(_, _, _ bool) { t.Error("Ready after Close") }
@@ -175,6 +179,16 @@ func TestCloseBeforeTheFirstEvent(t *testing.T) {
 		soon(t, closed)
 		p.peer.Close()
 	}
+}
+
+// slowToAdd is a kernel that lets others run before it adds anything.
+type slowToAdd struct{ eventloop.Kernel }
+
+func (k slowToAdd) Add(fd int) error {
+	for range 100 {
+		runtime.Gosched()
+	}
+	return k.Kernel.Add(fd)
 }
 
 // Attend may be called after Close, and is heard even when there is no loop any more; always one call at a time.

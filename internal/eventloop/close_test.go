@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/internal/eventloop/eventlooptest"
 )
 
 // callbacks are the methods of a Handler in which things can be done.
@@ -76,8 +77,16 @@ func TestCloseInEachCallback(t *testing.T) {
 				g := newGroup(1)
 				var all []*pair
 				closed := map[*pair]bool{} // the loop's
-				for range peers {
-					all = append(all, start(t, g, nil))
+				for i := range peers {
+					p := start(t, g, nil)
+					if i%2 == 0 { // in the place of another
+						heir := newProbe(p.fd)
+						old := &p.Conn
+						p.do(func() { heir.Replace(old, heir) })
+						t.Cleanup(func() { heir.do(heir.Close) })
+						p = &pair{probe: heir, peer: p.peer}
+					}
+					all = append(all, p)
 				}
 				left, opened := make(chan struct{}, peers), make(chan struct{})
 				shut := func(p *pair) {
@@ -176,6 +185,40 @@ func checkFresh(t *testing.T, fresh []*pair) {
 		}
 		p.do(p.Close)
 	}
+}
+
+// A connection may be closed before the loop has seen it, and another one opened with its descriptor.
+func TestCloseOfWhatIsNew(t *testing.T) {
+	simulated(t, 1, func(t *testing.T, s *eventlooptest.System, g *eventloop.Group) {
+		s.Pause()
+		p, _ := startSim(t, s, g)
+		s.Run()
+		var far *eventlooptest.Socket
+		next := newProbe(-1)
+		var fresh *probe
+		p.post(func() {
+			fresh.Close()
+			far = s.Open()
+			if next.fd = far.Fd(); next.fd != fresh.fd {
+				t.Error("the descriptor is another one")
+			}
+			if err := g.Open(p.Loop(), &next.Conn, next, next.fd); err != nil {
+				t.Error(err)
+			}
+		})
+		fresh, _ = startSim(t, s, g) // posted behind
+		fresh.onReady = func(_, _, _ bool) { t.Error("Ready after Close") }
+		s.Run()
+		heard := false
+		next.onReady = func(readable, _, _ bool) { heard = readable }
+		far.Feed([]byte("x"))
+		s.Run()
+		if !heard {
+			t.Error("the one with the same descriptor hears nothing")
+		}
+		onLoop(s, p, func() { p.Close(); next.Close() })
+		s.Resume()
+	})
 }
 
 // A connection may be closed twice.

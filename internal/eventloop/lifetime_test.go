@@ -79,6 +79,55 @@ func TestRetirementWaitsForStart(t *testing.T) {
 	})
 }
 
+// A connection that joins at the very moment when a loop is about to end keeps it.
+func TestJoinAtTheEnd(t *testing.T) {
+	simulated(t, 1, func(t *testing.T, s *eventlooptest.System, _ *eventloop.Group) {
+		var atTheEnd func()
+		g := eventloop.NewGroup(1, func() (eventloop.Kernel, error) {
+			k, err := s.NewKernel()
+			return hesitant{k, &atTheEnd}, err
+		}, func(*eventloop.Loop) {})
+		defer g.Close()
+		first, _ := startSim(t, s, g)
+		far := s.Open()
+		p := newProbe(far.Fd())
+		joined := make(chan struct{})
+		first.do(func() {
+			first.Close()
+			atTheEnd = func() {
+				atTheEnd = nil
+				if err := g.Join(&p.Conn, p, p.fd); err != nil {
+					t.Error(err)
+				}
+				close(joined)
+			}
+		})
+		<-joined
+		time.Sleep(time.Hour)
+		if s.Kernels() != 1 {
+			t.Fatal("the loop has ended")
+		}
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		p.do(p.Close)
+	})
+}
+
+// hesitant is a kernel that does something else before it says that nothing has happened for a while.
+type hesitant struct {
+	eventloop.Kernel
+	before *func()
+}
+
+func (k hesitant) Park(events []eventloop.Event, deadline time.Time) int {
+	n := k.Kernel.Park(events, deadline)
+	if n == 0 && *k.before != nil {
+		(*k.before)()
+	}
+	return n
+}
+
 // After Group.Close each connection is told once, also one that comes later, and a loop ends with the last of them, at once.
 func TestGroupClose(t *testing.T) {
 	simulated(t, 2, func(t *testing.T, s *eventlooptest.System, g *eventloop.Group) {
@@ -107,6 +156,23 @@ func TestGroupClose(t *testing.T) {
 			t.Errorf("told: %v", told)
 		}
 		late, _ := startSim(t, s, g)
+		for range 2 { // on either loop
+			p := newProbe(s.Open().Fd())
+			told := 0
+			p.onDrain = func() { told++ }
+			late.do(func() {
+				if err := g.Open(late.Loop(), &p.Conn, p, p.fd); err != nil {
+					t.Error(err)
+				}
+			})
+			p.do(func() {})
+			p.do(func() {
+				if told != 1 {
+					t.Errorf("one that a loop opens is told %d times", told)
+				}
+			})
+			all = append(all, p)
+		}
 		heard := make(chan struct{}, 10)
 		early := newProbe(s.Open().Fd())
 		early.onDrain = func() { heard <- struct{}{} }

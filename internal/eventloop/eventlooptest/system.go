@@ -68,7 +68,7 @@ func (s *System) number(socket *Socket) int32 {
 		return fd
 	}
 	if s.sockets == nil {
-		s.sockets = make([]*Socket, 0, s.Capacity)
+		s.sockets, s.free = make([]*Socket, 0, s.Capacity), make([]int32, 0, s.Capacity)
 	}
 	s.sockets = append(s.sockets, socket)
 	return int32(s.First + len(s.sockets) - 1)
