@@ -281,7 +281,7 @@ func (c *core) setStream(a *addrs) {
 }
 
 // UnderlyingConn returns the connection that the WebSocket runs over: a *net.TCPConn, a *tls.Conn, or nil where it is
-// a stream of another kind, as over HTTP/2 and HTTP/3. It is for asking and setting options; reading, writing or closing it breaks the protocol.
+// a stream of another kind, as over HTTP/2 and HTTP/3, or where an event loop reads it. It is for asking and setting options; reading, writing or closing it breaks the protocol.
 func (c *core) UnderlyingConn() net.Conn { return c.tr.conn() }
 
 // Done returns a channel that is closed when the connection has ended and nothing of it is left.

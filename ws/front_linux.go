@@ -54,8 +54,13 @@ func (f *front) accept() error {
 	if err != nil {
 		return err
 	}
-	// What is accepted has it from the listener. Unix sockets do without.
-	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	// What is accepted has it from the listener: what package net would set. Unix sockets do without.
+	for option, value := range map[int]int{
+		syscall.TCP_NODELAY: 1, syscall.TCP_KEEPIDLE: 15, syscall.TCP_KEEPINTVL: 15, syscall.TCP_KEEPCNT: 9,
+	} {
+		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, option, value)
+	}
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	a := &acceptor{front: f, raw: raw, ended: make(chan error, 1)}
 	if err := f.server.driver().group.Join(&a.conn, a, fd); err != nil {
 		_ = syscall.Close(fd)

@@ -115,9 +115,7 @@ func (l *looped) parse() {
 		}
 		if opcode, payload, n := s.parser.Whole(s.rest); n > 0 && (opcode == frame.Binary || utf8.Valid(payload)) {
 			s.rest = s.rest[n:]
-			if l.message(Message{MessageType(opcode), payload}); s.place.stopped {
-				return
-			}
+			l.message(Message{MessageType(opcode), payload})
 			continue
 		} else if n > 0 {
 			l.failed(s.refuse(invalidText()))
@@ -138,9 +136,6 @@ func (l *looped) parse() {
 		}
 		if complete {
 			l.message(m)
-		}
-		if s.place.stopped {
-			return
 		}
 	}
 	if s.buf != nil {

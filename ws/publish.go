@@ -27,7 +27,8 @@ func (s *Socket) Subscribe(topic string) error {
 	return nil
 }
 
-// Unsubscribe ends a subscription. It reports whether there was one. What was published before may still come.
+// Unsubscribe ends a subscription. It reports whether there was one. What was published a moment before may
+// still come, or not any more.
 func (s *Socket) Unsubscribe(topic string) bool {
 	h := s.hub()
 	h.mu.Lock()
@@ -132,6 +133,16 @@ func (h *hub) publish(p publication) {
 		h.deliverNow()
 	case first:
 		h.wake()
+	}
+}
+
+// deliverPending is deliverNow if there is anything to deliver.
+func (h *hub) deliverPending() {
+	h.mu.Lock()
+	pending := len(h.pending) > 0
+	h.mu.Unlock()
+	if pending {
+		h.deliverNow()
 	}
 }
 

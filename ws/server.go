@@ -27,9 +27,9 @@ type Server struct {
 	OnClose func(c *Socket, err error)
 	// Handler answers the requests that come to Serve and are not for a WebSocket. nil: they are refused.
 	Handler http.Handler
-	// Inline promises that OnMessage and OnClose never block. On Linux the event loop then calls them itself, which is
-	// fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for anything,
-	// so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
+	// Inline promises that no handler blocks, nor Options.CheckOrigin. On Linux the event loop then calls them itself,
+	// which is fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for
+	// anything, so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
 	Inline bool
 	// Loops is the number of event loops that read plain TCP and Unix connections on Linux: 0 means half of
 	// GOMAXPROCS, a negative number none. One loop keeps one core busy; with Inline, handlers that compute much want as

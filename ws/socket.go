@@ -29,6 +29,7 @@ func (s *Socket) Close(code StatusCode, reason string) error {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
 	}
 	s.flags.set(muted)
+	s.hub().deliverPending() // what was published before leaves before
 	return s.startClose(code, reason)
 }
 

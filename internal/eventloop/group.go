@@ -111,9 +111,11 @@ func (c *Conn) Start() error {
 
 // Loops calls f for each loop that is running. Those that start meanwhile may be left out.
 func (g *Group) Loops(f func(*Loop)) {
+	var some [16]*Loop // without the lock: f may take its time
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, l := range g.loops {
+	all := append(some[:0], g.loops...)
+	g.mu.Unlock()
+	for _, l := range all {
 		if l != nil {
 			f(l)
 		}
