@@ -190,3 +190,40 @@ func TestAliveWhileHandled(t *testing.T) {
 		})
 	}
 }
+
+// OnClose is told of a failure at once, though the peer may take its time to end the stream.
+func TestClosedAtOnceAfterAFailure(t *testing.T) {
+	for how, fail := range map[string]func(p *peer){
+		"a violation": func(p *peer) { p.send(newFrame(fin|3, "")) },
+		"a panic":     func(p *peer) { p.send(textFrame("panic")) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			eachWay(t, func(t *testing.T, w way) {
+				noLeaks(t)
+				closed := make(chan error, 2)
+				h := openHouse(t, &ws.Server{
+					Options:   ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: patience}},
+					Inline:    w.inline,
+					OnMessage: func(*ws.Socket, ws.Message) { panic("on purpose") },
+					OnClose:   func(_ *ws.Socket, err error) { closed <- err },
+				}, "tcp", w.http)
+				p := h.visit(t, "")
+				fail(p)
+				for range p.sights {
+				}
+				select {
+				case <-closed:
+				case <-time.After(5 * time.Second):
+					t.Fatal("OnClose was not called")
+				}
+				if n := h.server.Len(); n != 1 {
+					t.Errorf("%d connections are left, and the peer is there", n)
+				}
+				p.Close()
+				if err := h.server.Shutdown(t.Context()); err != nil || len(closed) > 0 {
+					t.Errorf("%v, and OnClose was called %d times more", err, len(closed))
+				}
+			})
+		})
+	}
+}

@@ -62,6 +62,7 @@ type place struct {
 	corked  bool // something may have been held back, to leave with what follows
 	left    bool // the descriptor is closed
 	over    bool // OnClose is on its way
+	halved  bool // the descriptor is closed, or OnClose has returned; guarded by mu
 }
 
 // peerAddr is an address and port in few bytes.
@@ -171,7 +172,7 @@ func (l *looped) Attend() {
 		l.start()
 	}
 	s.mu.Lock()
-	ended, writing, limited := s.ended, s.flushing, s.limited
+	ended, writing, limited, ending := s.ended, s.flushing, s.limited, s.finish != finishNone
 	linger := s.finish == finishLinger && !s.flushing && !s.blocked && s.out.empty()
 	s.mu.Unlock()
 	switch {
@@ -201,6 +202,9 @@ func (l *looped) Attend() {
 	if p.unread && (p.shut || !p.stopped && p.opened && !s.flags.has(paused)) {
 		p.unread = false
 		p.conn.Again()
+	}
+	if ending {
+		l.tell()
 	}
 }
 
@@ -268,9 +272,17 @@ func (l *looped) leave() {
 		}
 		s.place.conn.Close()
 		s.hub().leave(s)
+		s.halve()
 	}
+	l.tell()
+}
+
+// tell has OnClose called, once, when OnOpen has returned: the peer may take its time to see that the connection has failed.
+func (l *looped) tell() {
+	s := (*Socket)(l)
 	if !s.place.over && !s.flags.has(opening) {
 		s.place.over = true
+		s.hub().leave(s)
 		l.closed()
 	}
 }

@@ -216,9 +216,20 @@ func (s *Socket) workItem(it *item, more bool) {
 	}
 }
 
+// halve is called when the descriptor is closed and when OnClose has returned: nothing is left after both.
+func (s *Socket) halve() {
+	s.mu.Lock()
+	both := s.place.halved
+	s.place.halved = true
+	s.mu.Unlock()
+	if both {
+		s.server.remove(s)
+	}
+}
+
 // closed calls OnClose.
 func (s *Socket) closed() {
-	defer s.server.remove(s)
+	defer s.halve()
 	if handler := s.server.OnClose; handler != nil {
 		s.guard(func() { handler(s, s.Err()) })
 	}
