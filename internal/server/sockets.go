@@ -90,6 +90,7 @@ func newSockets(s *Server) *sockets {
 type joining struct {
 	client *socketClient
 	from   channel.From
+	start  channel.From // where now was when the request came; Now if that cannot be said
 	opened bool
 }
 
@@ -102,6 +103,12 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request, name string, fro
 	if hasToken(r.Header["Sec-Websocket-Protocol"], subprotocolJSON) {
 		j.client.format, server = envelopeFormat, &k.envelope
 	}
+	if from == channel.Now() {
+		// The client is told that it is connected before it has joined: what is published from here on is for it.
+		if batch, err := k.server.hub.Read(name, from, 0); err == nil {
+			j.start = channel.After(batch.Next)
+		}
+	}
 	server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
 	if !j.opened {
 		leave()
@@ -113,7 +120,11 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	j := r.Context().Value(joiningKey{}).(*joining)
 	j.opened = true
 	c.Data = j.client
-	if err := k.begin(c, j.client, j.from); err != nil {
+	from := j.from
+	if _, err := k.server.hub.Read(j.client.name, j.start, 1); j.start != channel.Now() && err == nil {
+		from = j.start
+	}
+	if err := k.begin(c, j.client, from); err != nil {
 		k.refuse(c, err)
 	}
 }
