@@ -174,7 +174,7 @@ func (c *Socket) write(head, tail []byte) (int, syscall.Errno) {
 		return 0, syscall.EPIPE
 	}
 	n := c.take(head)
-	if n == len(head) {
+	if n == len(head) && len(tail) > 0 {
 		n += c.take(tail)
 	}
 	c.short = n < len(head)+len(tail)
