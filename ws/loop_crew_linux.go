@@ -14,6 +14,7 @@ type crew struct {
 	least int     // how many have been idle all the time since the last look
 	timer *time.Timer
 	armed bool
+	done  bool // nobody is kept any more
 }
 
 // hand is one of a crew.
@@ -61,7 +62,7 @@ func (h *hand) run() {
 func (c *crew) rest(h *hand) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.idle) >= maxIdle {
+	if c.done || len(c.idle) >= maxIdle {
 		return false
 	}
 	c.idle = append(c.idle, h)
@@ -94,6 +95,17 @@ func (c *crew) dismiss() {
 	if c.armed = n > 0; c.armed {
 		c.timer.Reset(idleTime)
 	}
+}
+
+// close ends those that have nothing to do, now and from now on.
+func (c *crew) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = true
+	for _, h := range c.idle {
+		close(h.work)
+	}
+	c.idle, c.least = nil, 0
 }
 
 // late sees to it that what a handler sends while more messages wait, to leave with the answers to those, leaves even

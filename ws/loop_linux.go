@@ -27,7 +27,10 @@ func newLoops(n int) *loops {
 }
 
 // close has the loops end with the last connection.
-func (d *loops) close() { d.group.Close() }
+func (d *loops) close() {
+	d.group.Close()
+	d.group.Loops(func(l *eventloop.Loop) { l.Local.(*loopLocal).crew.close() })
+}
 
 // loopLocal is what a loop shares between its connections.
 type loopLocal struct {
