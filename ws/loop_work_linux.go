@@ -78,12 +78,19 @@ func (l *looped) queueMessage(m Message) {
 		return
 	}
 	b := l.queue(i)
-	if b.chunk == nil {
-		b.chunk = newBuffer(len(m.Data) + len(s.rest)) // and so what follows fits as well
+	it := &b.items[len(b.items)-1]
+	if b.chunk == nil && len(m.Data) < readSize {
+		b.chunk = newBuffer(len(m.Data) + min(len(s.rest), readSize)) // most of what follows fits as well
 	}
-	at := len(b.chunk.b)
-	b.chunk.b = append(b.chunk.b, m.Data...)
-	b.items[len(b.items)-1].message.Data = b.chunk.b[at:len(b.chunk.b):len(b.chunk.b)]
+	if chunk := b.chunk; chunk != nil && cap(chunk.b)-len(chunk.b) >= len(m.Data) {
+		at := len(chunk.b)
+		chunk.b = append(chunk.b, m.Data...)
+		it.message.Data = chunk.b[at:len(chunk.b):len(chunk.b)]
+	} else {
+		it.own = newBuffer(len(m.Data))
+		it.own.b = append(it.own.b, m.Data...)
+		it.message.Data = it.own.b
+	}
 	b.bytes += len(m.Data) + itemBytes
 	if s.msg != nil {
 		s.release()
