@@ -63,7 +63,7 @@ func openDeafHouse(t *testing.T, inline bool, o ws.AcceptOptions) *deafHouse {
 }
 
 // numbered is the message with the number i, of about a kilobyte.
-func numbered(i int) string { return fmt.Sprintf("%d %s", i, pattern(byte(i), 1000)) }
+func numbered(i int) string { return fmt.Sprintf("%d %s", i, text(1000, byte(i))) }
 
 // fill sends until there is an error, and returns how many messages were taken.
 func (d *deafHouse) fill(t *testing.T) (n int, err error) {

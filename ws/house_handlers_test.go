@@ -156,7 +156,7 @@ func TestHandlersThatTakeLong(t *testing.T) {
 // A peer that is alive is not taken for dead, nor for idle, while the handler of its message takes long.
 func TestAliveWhileHandled(t *testing.T) {
 	for name, o := range map[string]ws.AcceptOptions{
-		"keepalive": {Keepalive: ws.Keepalive{Interval: 40 * time.Millisecond, Timeout: 80 * time.Millisecond}},
+		"keepalive": {Keepalive: ws.Keepalive{Interval: 40 * time.Millisecond, Timeout: 150 * time.Millisecond}},
 		"idle":      {Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestBurstsInOrder(t *testing.T) {
 		noLeaks(t)
 		const peers, messages = 4, 3000
 		sizes := []int{0, 3, 125, 126, 700, 3000, 12_000, 70_000}
-		text := func(i int) string { return fmt.Sprint(i, pattern(byte(i), sizes[i*i%len(sizes)])) }
+		message := func(i int) string { return fmt.Sprint(i, text(sizes[i*i%len(sizes)], byte(i))) }
 		h := openHouse(t, &ws.Server{
 			Options: ws.AcceptOptions{Limits: unlimited},
 			Inline:  inline,
@@ -30,8 +30,8 @@ func TestBurstsInOrder(t *testing.T) {
 			OnMessage: func(c *ws.Socket, m ws.Message) {
 				next := c.Data.(*atomic.Int64)
 				i := int(next.Load())
-				if m.String() != text(i) {
-					t.Errorf("message %d is %.20q of %d bytes, want %.20q", i, m.Data, len(m.Data), text(i))
+				if m.String() != message(i) {
+					t.Errorf("message %d is %.20q of %d bytes, want %.20q", i, m.Data, len(m.Data), message(i))
 				}
 				if i%500 == 0 {
 					time.Sleep(5 * time.Millisecond) // so that much comes to wait
@@ -50,7 +50,7 @@ func TestBurstsInOrder(t *testing.T) {
 			all.Go(func() {
 				var b []byte
 				for i := range messages {
-					b = append(b, wireBytes(true, textFrame(text(i)))...)
+					b = append(b, wireBytes(true, textFrame(message(i)))...)
 					if i%37 == 0 {
 						b = append(b, wireBytes(true, pingFrame(fmt.Sprint(i)))...)
 					}
@@ -305,7 +305,7 @@ func TestCompressedFloodOfAStuckHandler(t *testing.T) {
 			p.send(textFrame("begin"))
 			<-begun
 			one := wireBytes(true, packedFrame(opBinary, payload))
-			times := (100 << 10) / len(one)
+			times := (40 << 10) / len(one)
 			before := inUse()
 			p.sendBytes(append(bytes.Repeat(one, times), wireBytes(true, textFrame("end"))...))
 			for last, since := allocated(), time.Now(); time.Since(since) < 100*time.Millisecond; time.Sleep(time.Millisecond) {

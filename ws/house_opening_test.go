@@ -122,10 +122,12 @@ func TestEndsWhileOpening(t *testing.T) {
 func TestOpenSendsMuch(t *testing.T) {
 	eachWay(t, func(t *testing.T, w way) {
 		noLeaks(t)
-		const messages = 100
+		const messages = 30
 		long := pattern('l', 100_000)
 		sent, closed := make(chan struct{}), make(chan error, 1)
-		h := openHouse(t, &ws.Server{
+		l := listen(t, "tcp")
+		narrow(t, l.(*net.TCPListener))
+		h := openDoor(t, &ws.Server{
 			Options: ws.AcceptOptions{Queue: ws.Queue{MaxBytes: messages * 100_100}},
 			Inline:  w.inline,
 			OnOpen: func(c *ws.Socket, r *http.Request) {
@@ -147,7 +149,7 @@ func TestOpenSendsMuch(t *testing.T) {
 			},
 			OnMessage: func(_ *ws.Socket, m ws.Message) { t.Errorf("%s after Close", m) },
 			OnClose:   func(_ *ws.Socket, err error) { closed <- err },
-		}, "tcp", w.http)
+		}, l, w.http)
 		h.narrow = true
 		p := h.enter(t, "", textFrame("not heard"))
 		<-sent

@@ -90,7 +90,7 @@ func TestNoCrossTalk(t *testing.T) {
 		noLeaks(t)
 		conns := 200
 		if raceEnabled {
-			conns = 60
+			conns = 30
 		}
 		var recent [64]atomic.Pointer[ws.Socket] // the latest, most of which have ended
 		var next atomic.Int64

@@ -3,6 +3,7 @@ package ws_test
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,34 +13,34 @@ import (
 // Times are kept by event loops as by goroutines: not before they are over, and not long after.
 func TestTimes(t *testing.T) {
 	const slack = 2 * time.Second // this machine may be busy
-	for _, tt := range []struct {
-		name     string
-		options  ws.AcceptOptions
-		open     func(c *ws.Socket)
-		peer     func(p *peer) // after the handshake
-		from, to time.Duration // when it is over
-		err      error
-		code     ws.StatusCode
-		says     uint16 // the close frame that comes; 0: none
+	cases := []struct {
+		name    string
+		options ws.AcceptOptions
+		open    func(c *ws.Socket)
+		peer    func(p *peer) // after the handshake
+		from    time.Duration // when it is over
+		err     error
+		code    ws.StatusCode
+		says    uint16 // the close frame that comes; 0: none
 	}{
 		{name: "no answer to a ping", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 60 * time.Millisecond, Timeout: 60 * time.Millisecond}},
 			from: 110 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
-		{name: "answers for a while", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 30 * time.Millisecond, Timeout: 60 * time.Millisecond}},
+		{name: "answers for a while", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 400 * time.Millisecond}},
 			peer: func(p *peer) {
 				for range 5 {
 					if s := <-p.sights; s.op == opPing {
 						p.send(pongFrame(s.data))
 					}
 				}
-			}, from: 190 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
-		{name: "any byte is an answer", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 100 * time.Millisecond}},
+			}, from: 650 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+		{name: "any byte is an answer", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 100 * time.Millisecond, Timeout: 400 * time.Millisecond}},
 			peer: func(p *peer) {
 				p.send(binaryFrame("x").announcing(1000))
-				for range 10 {
-					time.Sleep(20 * time.Millisecond)
+				for range 12 {
+					time.Sleep(50 * time.Millisecond)
 					p.sendBytes([]byte("y"))
 				}
-			}, from: 300 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+			}, from: time.Second, err: ws.ErrPeerTimeout, code: 1006},
 		{name: "idle", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 			peer: func(p *peer) {
 				for range 8 { // control frames are none of it
@@ -47,13 +48,13 @@ func TestTimes(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 				}
 			}, from: 95 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
-		{name: "idle after messages", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
+		{name: "idle after messages", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 400 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 			peer: func(p *peer) {
-				for range 8 {
+				for range 10 {
 					p.send(textFrame("m"))
-					time.Sleep(25 * time.Millisecond)
+					time.Sleep(50 * time.Millisecond)
 				}
-			}, from: 270 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
+			}, from: 830 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
 		{name: "no answer to a close frame", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
 			open: func(c *ws.Socket) { c.Close(4000, "") }, from: 95 * time.Millisecond, err: ws.ErrClosed, code: 4000, says: 4000},
 		{name: "no answer to a close frame but pings", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
@@ -68,25 +69,26 @@ func TestTimes(t *testing.T) {
 			}, from: 95 * time.Millisecond, err: ws.ErrClosed, code: 4000, says: 4000},
 		{name: "no end after a failure", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
 			peer: func(p *peer) { p.send(newFrame(fin|3, "")) }, code: 1002, says: 1002},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			eachHandling(t, func(t *testing.T, inline bool) {
-				noLeaks(t)
-				closed := make(chan error, 1)
-				var sockets = make(chan *ws.Socket, 1)
-				h := openHouse(t, &ws.Server{
-					Options: tt.options,
-					Inline:  inline,
-					OnOpen: func(c *ws.Socket, _ *http.Request) {
-						sockets <- c
-						if tt.open != nil {
-							tt.open(c)
-						}
-					},
-					OnClose: func(_ *ws.Socket, err error) { closed <- err },
-				}, "tcp", false)
-				start := time.Now()
-				p := h.visit(t, "")
+	}
+	eachHandling(t, func(t *testing.T, inline bool) {
+		noLeaks(t)
+		var all sync.WaitGroup // since each takes its time
+		for _, tt := range cases {
+			closed, sockets := make(chan error, 1), make(chan *ws.Socket, 1)
+			h := openHouse(t, &ws.Server{
+				Options: tt.options,
+				Inline:  inline,
+				OnOpen: func(c *ws.Socket, _ *http.Request) {
+					sockets <- c
+					if tt.open != nil {
+						tt.open(c)
+					}
+				},
+				OnClose: func(_ *ws.Socket, err error) { closed <- err },
+			}, "tcp", false)
+			start := time.Now()
+			p := h.visit(t, "")
+			all.Go(func() {
 				if tt.peer != nil {
 					tt.peer(p)
 				}
@@ -95,13 +97,13 @@ func TestTimes(t *testing.T) {
 				<-(<-sockets).Done()
 				whole := time.Since(start)
 				if took < tt.from {
-					t.Errorf("OnClose after %v, want %v", took, tt.from)
+					t.Errorf("%s: OnClose after %v, want %v", tt.name, took, tt.from)
 				}
 				if whole > tt.from+tt.options.Limits.CloseTimeout+slack {
-					t.Errorf("it has ended after %v, want %v", whole, tt.from)
+					t.Errorf("%s: it has ended after %v, want %v", tt.name, whole, tt.from)
 				}
 				if ws.CloseStatus(err) != tt.code || tt.err != nil && !errors.Is(err, tt.err) {
-					t.Errorf("OnClose was told %v", err)
+					t.Errorf("%s: OnClose was told %v", tt.name, err)
 				}
 				var said uint16
 				for s := range p.sights {
@@ -110,11 +112,12 @@ func TestTimes(t *testing.T) {
 					}
 				}
 				if said != tt.says {
-					t.Errorf("the peer was told %d, want %d", said, tt.says)
+					t.Errorf("%s: the peer was told %d, want %d", tt.name, said, tt.says)
 				}
 			})
-		})
-	}
+		}
+		all.Wait()
+	})
 }
 
 // A peer that answers its pings lives as long as it likes; one that has nothing to say has its request awaited so long, and no
