@@ -46,6 +46,9 @@ func (c *Conn) pump(ctx context.Context, stop <-chan struct{}) error {
 			}
 			continue
 		}
+		if ev.End {
+			c.flags.set(messaged)
+		}
 		if c.reader != nil {
 			c.reader.give(ev)
 			continue
