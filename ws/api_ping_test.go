@@ -220,17 +220,3 @@ func TestIdleTimeout(t *testing.T) {
 		}
 	})
 }
-
-// A message that is read ahead of who asks for it, to see what is behind it, is one as well.
-func TestIdleTimeoutReadAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server := openPipe(t, ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: time.Minute}})
-		go client.Read(t.Context())
-		for range 5 {
-			time.Sleep(50 * time.Second)
-			writeSoon(t, client, "here")
-			synctest.Wait()
-			mustRead(t, server, "here")
-		}
-	})
-}
