@@ -30,13 +30,13 @@ func newSimulation(s *ws.Server, n, capacity int) *simulation {
 	return &simulation{sys, s}
 }
 
-// visit has c send a request; early comes with it.
-func (s *simulation) visit(t testing.TB, c *eventlooptest.Socket, early ...byte) {
+// visit has c send a request, and in.
+func (s *simulation) visit(t testing.TB, c *eventlooptest.Socket, request string, in ...byte) {
 	t.Helper()
 	if err := s.server.Visit(c.Fd()); err != nil {
 		t.Fatal(err)
 	}
-	c.Feed(append([]byte(request()+"\r\n"), early...))
+	c.Feed(append([]byte(request), in...))
 }
 
 // end closes the server and checks that nothing is left.
@@ -65,7 +65,7 @@ func welcome(t testing.TB) []byte {
 	s := newSimulation(&ws.Server{Inline: true}, 1, 0)
 	defer s.end(t)
 	c := s.sys.Open()
-	s.visit(t, c)
+	s.visit(t, c, with())
 	s.sys.Run()
 	out := c.Output()
 	if !bytes.HasPrefix(out, []byte("HTTP/1.1 101 ")) || !bytes.HasSuffix(out, []byte("\r\n\r\n")) {
@@ -88,7 +88,7 @@ func TestSimulation(t *testing.T) {
 		}, 1, 0)
 		c := s.sys.Open()
 		in := wireBytes(true, textFrame("one"), pingFrame("p"), binaryFrame(pattern('x', 70_000)), closeFrame(1000, "bye"))
-		s.visit(t, c, in[:5]...)
+		s.visit(t, c, with(), in[:5]...)
 		s.sys.Run()
 		for in = in[5:]; len(in) > 0; {
 			n := min(len(in), 1000)
@@ -96,9 +96,9 @@ func TestSimulation(t *testing.T) {
 			in = in[n:]
 			s.sys.Run()
 		}
+		s.sys.Resume() // handlers may have a goroutine, for which the loop closes the connection
 		<-closed
-		s.sys.Run()
-		r := collected(t, c.Output())
+		r := collected(t, c.Output(), "")
 		want := []sight{{opText, "one"}, {opPong, "p"}, {opBinary, pattern('x', 70_000)}, {opClose, closePayload(1000, "")}}
 		if len(r) != len(want) {
 			t.Fatalf("it sent %v", r)
@@ -108,30 +108,50 @@ func TestSimulation(t *testing.T) {
 				t.Errorf("it sent %v, want %v", r[i], want[i])
 			}
 		}
+		s.end(t)
 		if opened != 1 || !c.Closed() {
 			t.Errorf("opened %d times, closed %v", opened, c.Closed())
 		}
-		s.end(t)
 	}
 }
 
-// collected is what a peer makes of all that a server has sent.
-func collected(t testing.TB, out []byte) (all []sight) {
+// collected is what a peer makes of all that a server has sent after so much was agreed.
+func collected(t testing.TB, out []byte, extensions string) (all []sight) {
+	t.Helper()
+	all, err := parseOutput(t, out, extensions)
+	if err != io.EOF {
+		t.Errorf("after %v: %v", all, err)
+	}
+	return all
+}
+
+// parseOutput is collected; it also returns where the output ends: io.EOF between two messages, io.ErrUnexpectedEOF in one.
+func parseOutput(t testing.TB, out []byte, extensions string) (all []sight, err error) {
 	t.Helper()
 	_, frames, ok := bytes.Cut(out, []byte("\r\n\r\n"))
 	if !ok {
 		t.Fatalf("there is no response in %q", out)
 	}
-	r := &wireReader{r: bufio.NewReader(bytes.NewReader(frames))}
-	for {
-		s, err := r.next()
-		switch {
-		case err == io.EOF:
-			return all
-		case err != nil:
-			t.Errorf("after %v: %v", all, err)
-			return all
+	left := bytes.NewReader(frames)
+	r := &wireReader{r: bufio.NewReader(left), inflater: newPeerInflater(extensions, false)}
+	for left.Len()+r.r.Buffered() > 0 {
+		f, err := r.frame()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
 		}
-		all = append(all, s)
+		if err != nil {
+			return all, err
+		}
+		s, whole, err := r.take(f)
+		if err != nil {
+			return all, err
+		}
+		if whole {
+			all = append(all, s)
+		}
 	}
+	if r.op != 0 {
+		return all, io.ErrUnexpectedEOF
+	}
+	return all, io.EOF
 }

@@ -204,3 +204,17 @@ func (c *Socket) HasRoom() bool {
 	defer c.sys.mu.Unlock()
 	return c.room > 0
 }
+
+// Limited reports whether there is an end to the room.
+func (c *Socket) Limited() bool {
+	c.sys.mu.Lock()
+	defer c.sys.mu.Unlock()
+	return c.room != Unlimited
+}
+
+// Bits for Spurious.
+const (
+	In     = syscall.EPOLLIN
+	Out    = syscall.EPOLLOUT
+	HungUp = syscall.EPOLLIN | syscall.EPOLLRDHUP
+)
