@@ -13,12 +13,15 @@ import (
 // check looks at what has become of a connection.
 func (r *simTrial) check(p *simPeer) {
 	fail := func(format string, args ...any) { r.t.Errorf("%s: %s", p.name, fmt.Sprintf(format, args...)) }
+	if !p.socket.Closed() {
+		fail("its descriptor is open")
+	}
+	if p.opened == 0 && p.closed == 0 && (p.socket.Failed() || p.troubled.Load() || p.late()) {
+		return // it went before its request was whole, or came too slowly
+	}
 	if p.opened != 1 || p.closed != 1 {
 		fail("opened %d times, closed %d times", p.opened, p.closed)
 		return
-	}
-	if !p.socket.Closed() {
-		fail("its descriptor is open")
 	}
 	if held := p.conn.Load().Held(); held != "" {
 		fail("it holds on to %s", held)
@@ -68,6 +71,33 @@ func (r *simTrial) check(p *simPeer) {
 		fail("the pongs are %q to the pings %q", pongs, p.pings)
 	}
 	r.checkPeaceful(p, seen, len(pongs), err)
+}
+
+// checkFlow checks, after a while, that nothing waits for an event that has come.
+func (r *simTrial) checkFlow(p *simPeer) {
+	c := p.conn.Load()
+	if c == nil || p.socket.Closed() {
+		return
+	}
+	if n := c.Buffered(); n > 0 && p.socket.HasRoom() {
+		r.t.Errorf("%s: %d bytes wait, although there is room", p.name, n)
+	}
+	// RFC 6455 7.1.7: who fails a connection sends a close frame, and then nothing more.
+	ce, ok := errors.AsType[*ws.CloseError](c.Err())
+	if ok && !ce.Remote && !errors.Is(ce, ws.ErrClosed) && p.socket.HasRoom() && !p.socket.Ended() {
+		r.t.Errorf("%s: it has failed with %v, and the stream goes on", p.name, ce)
+	}
+}
+
+// checkRead checks, when all handlers have returned, that whatever the peer has sent has been read, its end included.
+func (r *simTrial) checkRead(p *simPeer) {
+	switch {
+	case p.socket.Closed():
+	case p.socket.Unread() > 0:
+		r.t.Errorf("%s: %d bytes wait to be read", p.name, p.socket.Unread())
+	case p.socket.Failed():
+		r.t.Errorf("%s: its end has not been noticed", p.name)
+	}
 }
 
 // checkPeaceful looks at a connection whose peer has ended it by the book, and which nothing has disturbed.

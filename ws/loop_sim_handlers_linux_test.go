@@ -20,7 +20,9 @@ func (r *simTrial) enter(p *simPeer, what string) {
 func (r *simTrial) onOpen(c *ws.Socket, q *http.Request) {
 	var i int
 	fmt.Sscan(q.Header.Get("X-Peer"), &i)
+	r.mu.Lock()
 	p := r.peers[i]
+	r.mu.Unlock()
 	r.enter(p, "OnOpen")
 	defer p.handling.Store(false)
 	c.Data = p
@@ -33,6 +35,9 @@ func (r *simTrial) onOpen(c *ws.Socket, q *http.Request) {
 	}
 	if p.rng.IntN(3) == 0 {
 		r.act(p, c, "open")
+	}
+	if !r.inline && p.rng.IntN(4) == 0 {
+		time.Sleep(time.Duration(p.rng.IntN(5)) * time.Second)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,13 +27,15 @@ type simTrial struct {
 	peers     []*simPeer
 	published atomic.Int64
 
-	mu     sync.Mutex
-	writes *rand.Rand // guarded by mu
+	mu        sync.Mutex // held to change peers
+	writes    *rand.Rand // guarded by mu, as is
+	bySockets map[*eventlooptest.Socket]*simPeer
 }
 
 func newSimTrial(t *testing.T, seed uint64) *simTrial {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	r := &simTrial{t: t, rng: rng, inline: rng.IntN(2) == 0, free: rng.IntN(3) == 0, writes: rand.New(rand.NewPCG(seed, 4))}
+	r.bySockets = map[*eventlooptest.Socket]*simPeer{}
 	if rng.IntN(4) == 0 {
 		r.extension = []string{takeover, noTakeover}[rng.IntN(2)]
 	}
@@ -52,23 +56,39 @@ func newSimTrial(t *testing.T, seed uint64) *simTrial {
 	r.simulation = newSimulation(server, 1+rng.IntN(2), 0)
 	shuffle := rand.New(rand.NewPCG(seed, 5))
 	r.sys.Shuffle = shuffle.Shuffle
-	r.sys.BeforeWrite = r.beforeWrite
+	r.sys.BeforeWrite, r.sys.AfterShort = r.interfere, r.interfere
+	if !r.inline && rng.IntN(3) == 0 {
+		server.Options.CheckOrigin = func(*http.Request) error {
+			time.Sleep(time.Duration(rand.IntN(3)) * time.Second)
+			return nil
+		}
+	}
 	if r.free {
 		r.sys.Resume()
 	}
 	return r
 }
 
-// beforeWrite now and then makes room at the worst of times: just before a write.
-func (r *simTrial) beforeWrite(c *eventlooptest.Socket) {
+// interfere now and then does something at the worst of times: just before a write, or when it has been cut short.
+func (r *simTrial) interfere(c *eventlooptest.Socket) {
 	r.mu.Lock()
-	n := 0
-	if r.writes.IntN(6) == 0 {
-		n = r.writes.IntN(400)
-	}
+	p := r.bySockets[c]
+	n, what := r.writes.IntN(400), r.writes.IntN(60)
 	r.mu.Unlock()
-	if n > 0 && c.Limited() {
+	switch {
+	case what < 8 && c.Limited():
 		c.Room(n)
+	case what == 8 && n < 40 && p.conn.Load() != nil:
+		p.troubled.Store(true)
+		p.conn.Load().CloseNow()
+	case what == 9 && n < 40:
+		p.troubled.Store(true)
+		c.Reset()
+	case what > 20:
+		return
+	}
+	for range n % 50 { // the loop may have noticed before the writer goes on
+		runtime.Gosched()
 	}
 }
 
@@ -87,19 +107,7 @@ func (r *simTrial) settle(wait time.Duration) {
 // step has peers, and the application, do something.
 func (r *simTrial) step() {
 	if len(r.peers) < 6 && (len(r.peers) == 0 || r.rng.IntN(6) == 0) {
-		p := newSimPeer(r.rng, fmt.Sprint(len(r.peers)), r.extension)
-		r.peers = append(r.peers, p)
-		p.socket = r.sys.Open()
-		early := 0
-		if r.rng.IntN(2) == 0 {
-			early = r.rng.IntN(len(p.pending) + 1)
-		}
-		r.visit(r.t, p.socket, p.request, p.pending[:early]...)
-		p.pending = p.pending[early:]
-		r.settle(0)
-		if r.rng.IntN(3) > 0 {
-			p.socket.Room(r.rng.IntN(2000))
-		}
+		r.connect()
 	}
 	for range r.rng.IntN(8) {
 		r.poke(r.peers[r.rng.IntN(len(r.peers))])
@@ -109,6 +117,25 @@ func (r *simTrial) step() {
 		r.stuck()
 		r.settle(time.Duration(r.rng.Int64N(int64(4 * time.Second))))
 		r.stuck()
+		for _, p := range r.peers {
+			r.checkFlow(p)
+		}
+	}
+}
+
+// connect has one peer more, whose request comes in one piece or in several.
+func (r *simTrial) connect() {
+	p := newSimPeer(r.rng, fmt.Sprint(len(r.peers)), r.extension)
+	p.socket = r.sys.Open()
+	r.mu.Lock()
+	r.bySockets[p.socket] = p
+	r.peers = append(r.peers, p)
+	r.mu.Unlock()
+	if err := r.server.Visit(p.socket.Fd()); err != nil {
+		r.t.Fatal(err)
+	}
+	if r.rng.IntN(3) > 0 {
+		p.feed(len(p.request) + r.rng.IntN(len(p.pending)-len(p.request)+1))
 	}
 }
 
@@ -127,7 +154,7 @@ func (r *simTrial) poke(p *simPeer) {
 	case n < 12:
 		p.feed(1 + r.rng.IntN([]int{10, 300, 3_000, 100_000}[r.rng.IntN(4)]))
 	case n < 20:
-		if p.socket.Limited() {
+		if p.socket.Limited() || c != nil && r.rng.IntN(10) == 0 {
 			p.socket.Room(r.rng.IntN([]int{10, 300, 3_000, 100_000}[r.rng.IntN(4)]))
 		}
 	case n < 22:
@@ -143,10 +170,10 @@ func (r *simTrial) poke(p *simPeer) {
 	case n == 27 && r.rng.IntN(10) == 0:
 		p.troubled.Store(true)
 		c.CloseNow()
-	case n == 28 && r.rng.IntN(10) == 0:
+	case n == 28 && r.rng.IntN(4) == 0:
 		p.troubled.Store(true)
 		p.socket.End()
-	case n == 29 && r.rng.IntN(10) == 0:
+	case n == 29 && r.rng.IntN(6) == 0:
 		p.troubled.Store(true)
 		p.socket.Reset()
 	}
@@ -162,7 +189,11 @@ func (r *simTrial) finish() {
 		}
 		p.feed(len(p.pending))
 	}
-	r.settle(time.Minute)
+	r.settle(3 * time.Minute) // handlers may sleep for long
+	for _, p := range r.peers {
+		r.checkFlow(p)
+		r.checkRead(p)
+	}
 	switch r.rng.IntN(3) {
 	case 0:
 		over := make(chan error)

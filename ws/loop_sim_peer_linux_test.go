@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"baro.dev/internal/eventloop/eventlooptest"
 	"baro.dev/ws"
@@ -19,7 +20,10 @@ type simPeer struct {
 
 	request    string
 	extensions string // that are agreed
-	pending    []byte // has yet to be sent
+	pending    []byte // has yet to be sent, the request included
+	fed        int
+	came       time.Time
+	asked      time.Time // the request was whole
 	messages   []string
 	pings      []string
 	ending     ending
@@ -54,12 +58,13 @@ const (
 func newSimPeer(rng *rand.Rand, name, agreed string) *simPeer {
 	p := &simPeer{
 		name: name, rng: rand.New(rand.NewPCG(rng.Uint64(), 1)), request: with("X-Peer: " + name),
-		accepted: map[string][]string{}, tried: map[string]int{},
+		accepted: map[string][]string{}, tried: map[string]int{}, came: time.Now(),
 	}
 	if agreed != "" {
 		p.extensions = agreed
 		p.request = with("X-Peer: "+name, "Sec-WebSocket-Extensions: "+agreed)
 	}
+	p.pending = []byte(p.request)
 	for range rng.IntN(20) {
 		switch rng.IntN(6) {
 		case 0:
@@ -140,6 +145,9 @@ func (p *simPeer) message(rng *rand.Rand) {
 func (p *simPeer) feed(n int) {
 	n = min(n, len(p.pending))
 	p.socket.Feed(p.pending[:n])
+	if p.fed += n; p.asked.IsZero() && p.fed >= len(p.request) {
+		p.asked = time.Now()
+	}
 	if p.pending = p.pending[n:]; len(p.pending) == 0 {
 		switch p.ending {
 		case endStream:
@@ -149,6 +157,9 @@ func (p *simPeer) feed(n int) {
 		}
 	}
 }
+
+// late reports whether the request has not come in the time that a handshake has (Limits.HandshakeTimeout).
+func (p *simPeer) late() bool { return p.asked.IsZero() || p.asked.Sub(p.came) >= 10*time.Second }
 
 // send sends something on behalf of a sender, and remembers it.
 func (p *simPeer) send(sender string, size int, send func(text string) error) {

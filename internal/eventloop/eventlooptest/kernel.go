@@ -168,10 +168,16 @@ func (k *kernel) Write(fd int, head, tail []byte) (int, syscall.Errno) {
 		s.mu.Lock()
 		c = k.socket(fd)
 	}
-	if c != nil {
-		return c.write(head, tail)
+	if c == nil {
+		return 0, syscall.EBADF
 	}
-	return 0, syscall.EBADF
+	n, errno := c.write(head, tail)
+	if c.short && s.AfterShort != nil {
+		s.mu.Unlock()
+		s.AfterShort(c)
+		s.mu.Lock()
+	}
+	return n, errno
 }
 
 func (k *kernel) Shutdown(fd int) {

@@ -109,6 +109,13 @@ func (c *Socket) Ended() bool {
 	return c.shut || c.closed
 }
 
+// Failed reports whether the peer has ended its side, or reset the connection.
+func (c *Socket) Failed() bool {
+	c.sys.mu.Lock()
+	defer c.sys.mu.Unlock()
+	return c.ended || c.reset
+}
+
 // Closed reports whether the descriptor has been closed.
 func (c *Socket) Closed() bool {
 	c.sys.mu.Lock()

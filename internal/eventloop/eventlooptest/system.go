@@ -26,6 +26,8 @@ type System struct {
 	Sink func(s *Socket, p []byte)
 	// BeforeWrite, if set, is called before each write to s, without any lock held.
 	BeforeWrite func(s *Socket)
+	// AfterShort, if set, is called after each write to s that was cut short, without any lock held.
+	AfterShort func(s *Socket)
 	// Shuffle, if set, puts the n events that have come into another order (rand.Shuffle).
 	Shuffle func(n int, swap func(i, j int))
 
