@@ -76,7 +76,13 @@ func (r *simTrial) check(p *simPeer) {
 // checkFlow checks, after a while, that nothing waits for an event that has come.
 func (r *simTrial) checkFlow(p *simPeer) {
 	c := p.conn.Load()
-	if c == nil || p.socket.Closed() {
+	switch {
+	case p.socket.Closed():
+		return
+	case c == nil:
+		if p.socket.Failed() && r.server.Options.CheckOrigin == nil {
+			r.t.Errorf("%s: it has gone without a request, which has not been noticed", p.name)
+		}
 		return
 	}
 	if n := c.Buffered(); n > 0 && p.socket.HasRoom() {

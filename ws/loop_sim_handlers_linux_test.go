@@ -80,8 +80,9 @@ func (r *simTrial) act(p *simPeer, c *ws.Socket, sender string) {
 	case n < 14:
 		p.send(sender, p.rng.IntN(100), send)
 	case n < 17:
-		p.send(sender, p.rng.IntN(20_000), send)
-		p.send(sender, p.rng.IntN(200), send)
+		for _, size := range []int{20_000, 70_000, 70_000, 200}[p.rng.IntN(4):] {
+			p.send(sender, p.rng.IntN(size), send)
+		}
 	case n < 19:
 		m, err := ws.NewPreparedMessage(ws.Text, []byte("not yet"))
 		if err == nil {

@@ -134,7 +134,13 @@ func (r *simTrial) connect() {
 	if err := r.server.Visit(p.socket.Fd()); err != nil {
 		r.t.Fatal(err)
 	}
-	if r.rng.IntN(3) > 0 {
+	switch r.rng.IntN(12) {
+	case 0, 1, 2, 3:
+	case 4: // it goes away in the middle of its request
+		p.feed(r.rng.IntN(len(p.request)))
+		p.troubled.Store(true)
+		p.socket.End()
+	default:
 		p.feed(len(p.request) + r.rng.IntN(len(p.pending)-len(p.request)+1))
 	}
 }
