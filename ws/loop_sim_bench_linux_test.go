@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"baro.dev/internal/eventloop"
@@ -19,10 +18,8 @@ type simEcho struct {
 	sockets []*eventlooptest.Socket
 	in      []byte
 	out     int // bytes that answer it
-
-	mu   sync.Mutex // the sink's
-	left int
-	done chan struct{}
+	left    int // of them, by all
+	done    chan struct{}
 }
 
 // simConns is how many connections are sent something at once: as many as one turn handles.
@@ -42,6 +39,7 @@ func newSimEcho(sys *eventlooptest.System, depth int) *simEcho {
 	return e
 }
 
+// sink counts what is answered. It is called for one at a time.
 func (e *simEcho) sink(_ *eventlooptest.Socket, p []byte) {
 	if e.left -= len(p); e.left == 0 {
 		e.done <- struct{}{}
