@@ -80,13 +80,14 @@ func TestHandlersThatFail(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					if how == "panic" && (!strings.Contains(log.String(), "on purpose") || !strings.Contains(log.String(), "house_handlers_test.go")) {
-						t.Errorf("the log has no stack: %.300s", log.String())
-					}
 					witness.Close()
 					<-closed
 					if err := h.server.Shutdown(t.Context()); err != nil || len(closed) > 0 {
 						t.Errorf("%v, and OnClose was called %d times more", err, len(closed))
+					}
+					// Shutdown has waited for OnClose to return.
+					if how == "panic" && (!strings.Contains(log.String(), "on purpose") || !strings.Contains(log.String(), "house_handlers_test.go")) {
+						t.Errorf("the log has no stack: %.300s", log.String())
 					}
 				})
 			})

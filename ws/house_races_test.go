@@ -143,8 +143,10 @@ func (e raceEnd) run(t *testing.T, inline, pause, writer bool) {
 		t.Fatal("OnClose was not called")
 	}
 	<-r.socket.Done()
-	if n := r.socket.Buffered(); n != 0 {
-		t.Errorf("%d bytes are still buffered", n)
+	for start := time.Now(); r.socket.Buffered() > 0; time.Sleep(time.Millisecond) { // who was writing lets go of it
+		if time.Since(start) > patience {
+			t.Fatalf("%d bytes are still buffered", r.socket.Buffered())
+		}
 	}
 	if e.code == 0 {
 		return
