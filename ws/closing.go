@@ -2,6 +2,7 @@ package ws
 
 import (
 	"errors"
+	"io"
 	"os"
 	"time"
 	"unicode/utf8"
@@ -233,6 +234,25 @@ func (c *core) linger(f finish) {
 	c.end(nil)
 }
 
+// endOfInput ends the connection when the peer has ended its side, or the stream has failed: err is io.EOF, or why. Who has
+// only ended its side may go on receiving, so what has been sent leaves first, within the time for closing.
+func (c *core) endOfInput(err error) {
+	c.mu.Lock()
+	waits := (c.flushing || !c.out.empty()) && !c.ended && !c.broken && c.finish == finishNone
+	if err != io.EOF || !waits {
+		c.mu.Unlock()
+		c.end(lost(err))
+		return
+	}
+	c.rare().cut = lost(err)
+	c.setErr(c.cut)
+	c.flags.set(inputOver)
+	c.finish = finishClose
+	c.signalRoom() // nothing more is taken
+	c.limitClosing()
+	c.flushLocked()
+}
+
 // end closes the transport and ends everything that waits. err is why, unless there is a reason already.
 func (c *core) end(err error) {
 	c.mu.Lock()
@@ -248,7 +268,9 @@ func (c *core) end(err error) {
 	case err == nil:
 		err = ErrClosed
 	}
-	c.rare().cut = err
+	if c.rare(); c.cut == nil {
+		c.cut = err
+	}
 	c.setErr(err)
 	for _, t := range []*time.Timer{c.closer, c.ticker} {
 		if t != nil {

@@ -219,6 +219,51 @@ func TestHalfClosedBehindMessages(t *testing.T) {
 	}
 }
 
+// It may even take its time to read them, while more is sent to it than the kernel takes.
+func TestHalfClosedAndSlow(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		noLeaks(t)
+		const messages = 30
+		long := text(60_000, 7)
+		closed, sent := make(chan error, 1), make(chan struct{})
+		var handled atomic.Int32
+		l := listen(t, "tcp")
+		narrow(t, l.(*net.TCPListener))
+		h := openDoor(t, &ws.Server{
+			Options: ws.AcceptOptions{Queue: ws.Queue{MaxBytes: messages * 60_100}},
+			Inline:  w.inline,
+			OnMessage: func(c *ws.Socket, m ws.Message) {
+				if err := c.Send(ws.Text, append(m.Data, long...)); err != nil {
+					t.Error(err)
+				}
+				if handled.Add(1) == messages {
+					close(sent)
+				}
+			},
+			OnClose: func(_ *ws.Socket, err error) { closed <- err },
+		}, l, w.http)
+		h.narrow = true
+		p := h.enter(t, "")
+		for i := range messages {
+			p.send(textFrame(fmt.Sprint(i, ":")))
+		}
+		p.Conn.(*net.TCPConn).CloseWrite()
+		<-sent
+		go p.collect()
+		for i := range messages {
+			if err := p.expect(sawText(fmt.Sprint(i, ":") + long)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, ok := <-p.sights; ok || p.end != io.EOF {
+			t.Error(p.end)
+		}
+		if err := <-closed; ws.CloseStatus(err) != ws.StatusAbnormalClosure || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Error(err)
+		}
+	})
+}
+
 // The same while CheckOrigin takes its time: what is left of the peer is there afterwards, its end included.
 func TestGoneWhileAsked(t *testing.T) {
 	for how, leave := range map[string]func(p *peer){

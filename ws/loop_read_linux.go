@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -61,7 +62,7 @@ func (l *looped) readable() {
 		l.over(os.NewSyscallError("read", errno))
 		return
 	case n == 0:
-		l.over(nil)
+		l.over(io.EOF)
 		return
 	}
 	s.flags.set(heard)
@@ -173,13 +174,17 @@ func (l *looped) failed(err error) {
 func (l *looped) over(err error) {
 	s := (*Socket)(l)
 	if s.flags.has(working) && !s.inline {
-		l.queue(item{kind: itemEnd, verdict: lost(err)})
+		i := item{kind: itemEnd}
+		if err != io.EOF {
+			i.verdict = lost(err)
+		}
+		l.queue(i)
 		l.handOver()
 		l.stop()
 		return
 	}
 	l.stop()
-	s.end(lost(err))
+	s.endOfInput(err)
 }
 
 // stop has nothing parsed any more.

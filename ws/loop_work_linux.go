@@ -1,6 +1,9 @@
 package ws
 
-import "sync"
+import (
+	"io"
+	"sync"
+)
 
 const (
 	// maxWaiting is how many bytes of messages may wait to be handled before reading pauses. What one read brings may go
@@ -38,7 +41,7 @@ const (
 	itemMessage itemKind = iota
 	itemPing             // answer a ping
 	itemVerdict          // fail with the verdict, or without one answer the peer's close frame
-	itemEnd              // the stream has ended with the verdict
+	itemEnd              // the stream has failed with the verdict, or without one ended
 	itemClosed           // call OnClose
 )
 
@@ -215,9 +218,11 @@ func (s *Socket) workItem(it *item, more bool) {
 		}
 	case itemEnd:
 		s.flags.clear(moreInput)
-		s.mu.Lock()
-		s.flushLocked()
-		s.end(it.verdict)
+		if it.verdict != nil {
+			s.end(it.verdict)
+		} else {
+			s.endOfInput(io.EOF)
+		}
 	case itemClosed:
 		s.closed()
 	}

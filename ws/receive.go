@@ -44,7 +44,7 @@ func (c *core) fill() error {
 
 // streamEnded ends the connection whose stream has ended, or failed, and returns why it ended.
 func (c *core) streamEnded(err error) error {
-	c.end(lost(err))
+	c.endOfInput(err)
 	return c.Err()
 }
 

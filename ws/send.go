@@ -73,9 +73,9 @@ func (c *core) sendMessage(w waiting, t MessageType, data []byte) error {
 // writable returns why nothing can be sent any more. mu is held.
 func (c *core) writable() error {
 	switch {
-	case !c.ended && !c.sentClose && !c.gotClose && !c.broken:
+	case !c.ended && !c.sentClose && !c.gotClose && !c.broken && c.finish == finishNone:
 		return nil
-	case !c.ended && !c.sentClose && !c.gotClose:
+	case !c.ended && !c.sentClose && !c.gotClose && c.broken:
 		return c.writeErr
 	case c.err != nil:
 		return c.err
