@@ -85,13 +85,12 @@ func TestDirty(t *testing.T) {
 			"Ready":  func() { a.onReady = func(_, _, _ bool) { dirty() }; far.Feed([]byte("x")) },
 			"Flush":  func() { a.onFlush = dirty; a.post(a.Dirty) },
 		} {
-			log = nil
+			log, a.onAtt, a.onReady, a.onFlush = nil, nil, nil, nil
 			prepare()
 			s.Run()
 			if !slices.Equal(log, []string{"b Flush"}) {
 				t.Errorf("%s: %q", what, log)
 			}
-			a.onAtt, a.onReady, a.onFlush = nil, nil, nil
 		}
 		onLoop(s, a, func() { a.Close(); b.Close() })
 		s.Resume()
