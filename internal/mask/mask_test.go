@@ -179,3 +179,20 @@ func BenchmarkCopy(b *testing.B) {
 		})
 	}
 }
+
+func TestLines(t *testing.T) {
+	for name, f := range map[string]func(dst, src []byte, key uint32){"xorLines": xorLines, "xorLinesInGo": xorLinesInGo} {
+		for n := 0; n <= 4*lineSize; n += lineSize {
+			for offset := range 9 {
+				src := random(n + offset)[offset:]
+				want := reference(src, keys[0])
+				dst := bytes.Repeat([]byte{0xa5}, offset+n+9)
+				f(dst[offset:offset+n], src, binary.LittleEndian.Uint32(keys[0][:]))
+				if !bytes.Equal(dst[offset:offset+n], want) {
+					t.Fatalf("%s: %d bytes to %d: %x, want %x", name, n, offset, dst[offset:offset+n], want)
+				}
+				checkGuards(t, dst, offset, n, 0xa5)
+			}
+		}
+	}
+}
