@@ -36,6 +36,7 @@ func (d *loops) close() {
 type loopLocal struct {
 	input *input // of whichever connection is being read; nil while that one keeps it
 	batch *batch // messages of the connection that is being read, for its goroutine
+	large bool   // they may stay in the loop's buffer, which is lent then
 	hub   *loopHub
 
 	// Of the front door.
@@ -45,6 +46,7 @@ type loopLocal struct {
 
 	crew crew
 	late late
+	lender
 }
 
 // place is what a Socket has only while an event loop reads it. The loop owns it, but for what mu guards.

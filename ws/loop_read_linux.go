@@ -67,7 +67,10 @@ func (l *looped) readable() {
 	}
 	s.flags.set(heard)
 	s.rest = dst[:n]
+	local := l.local()
+	local.large = n >= minLoan && !s.inline && &dst[0] == &p.conn.Loop().Buffer[0] && local.lender.out.Load() < maxLoans
 	l.parse()
+	local.large = false
 	if n == len(dst) || p.hungUp { // otherwise all has been read: more makes an event
 		p.conn.Again()
 	}

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"io"
+	"runtime"
 	"sync"
 )
 
@@ -20,6 +21,8 @@ const (
 type batch struct {
 	items []item
 	chunk *buffer // where short messages are
+	loan  *loan   // where the others are that have no buffer of their own
+	lent  bool    // there are such
 	first int     // the items before it have been done
 	bytes int
 	next  *batch
@@ -51,6 +54,9 @@ func (b *batch) free() {
 	if b.chunk != nil {
 		b.chunk.free()
 	}
+	if b.loan != nil {
+		b.loan.giveBack()
+	}
 	clear(b.items)
 	*b = batch{items: b.items[:0]}
 	if cap(b.items) <= 256 {
@@ -69,7 +75,7 @@ func (l *looped) queue(i item) *batch {
 	return b
 }
 
-// queueMessage queues a message. What is short is copied; a buffer of its own goes with it.
+// queueMessage queues a message. What is short is copied, unless much has been read; a buffer of its own goes with it.
 func (l *looped) queueMessage(m Message) {
 	s := (*Socket)(l)
 	s.postpone = true // what follows
@@ -81,6 +87,11 @@ func (l *looped) queueMessage(m Message) {
 		return
 	}
 	b := l.queue(i)
+	if l.local().large && s.msg == nil {
+		b.lent = true
+		b.bytes += len(m.Data) + itemBytes
+		return
+	}
 	it := &b.items[len(b.items)-1]
 	if b.chunk == nil && len(m.Data) < readSize {
 		b.chunk = newBuffer(len(m.Data) + min(len(s.rest), readSize)) // most of what follows fits as well
@@ -110,6 +121,10 @@ func (l *looped) handOver() {
 		return
 	}
 	local.batch = nil
+	lent := b.lent
+	if lent {
+		b.loan, loop.Buffer = local.lend(loop.Buffer)
+	}
 	s.mu.Lock()
 	first := s.place.work
 	if first == nil {
@@ -128,7 +143,11 @@ func (l *looped) handOver() {
 	s.mu.Unlock()
 	if start {
 		local.crew.handle(s)
-		loop.Yield()
+		if lent && local.lender.out.Load() >= maxLoans {
+			runtime.Gosched() // so that some come back, while they are in the cache
+		} else {
+			loop.Yield()
+		}
 	}
 }
 
