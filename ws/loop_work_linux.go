@@ -2,7 +2,6 @@ package ws
 
 import (
 	"io"
-	"runtime"
 	"sync"
 )
 
@@ -144,7 +143,7 @@ func (l *looped) handOver() {
 	if start {
 		local.crew.handle(s)
 		if lent && local.lender.out.Load() >= maxLoans {
-			runtime.Gosched() // so that some come back, while they are in the cache
+			loop.YieldNow() // so that some come back, while they are in the cache
 		} else {
 			loop.Yield()
 		}

@@ -28,6 +28,10 @@ const (
 	yieldTurns = 32
 	// linger is how long a loop without connections waits for one.
 	linger = 100 * time.Millisecond
+	// A turn that starts many goroutines lets them run after every maxYields of them, while what they work on is in the
+	// processor's cache, unless others take longer than maxAway before it is the loop's turn again.
+	maxYields = 32
+	maxAway   = 8 * time.Millisecond // Go's scheduler lets a goroutine that does not rest run for 10
 )
 
 // Loop reads and writes its connections on one goroutine. Only its inbox is shared with others.
@@ -63,7 +67,8 @@ type Loop struct {
 	leaving  []*Conn // have not been told that the group is closed
 	draining bool    // the others have
 	tick     bool    // timers may be due
-	yield    bool
+	yields   int     // goroutines that have been started since others could run
+	away     bool    // others have taken long
 
 	retired bool       // guarded by mu
 	late    sync.Mutex // held by whoever calls Attend after that
@@ -83,8 +88,23 @@ func newLoop(g *Group, k Kernel) *Loop {
 // Now returns the time since the loop began, as the timers have it: up to a few turns old.
 func (l *Loop) Now() time.Duration { return l.now }
 
-// Yield lets goroutines that have been started run before the loop's next turn.
-func (l *Loop) Yield() { l.yield = true }
+// Yield tells that a goroutine has been started. It runs before the loop's next turn, or at once if there are many.
+func (l *Loop) Yield() {
+	if l.yields++; l.yields == maxYields {
+		l.YieldNow()
+	}
+}
+
+// YieldNow lets goroutines that have been started run. Handlers call it where they may as well return.
+func (l *Loop) YieldNow() {
+	if l.away {
+		return
+	}
+	l.yields = 0
+	before := time.Now()
+	runtime.Gosched()
+	l.away = time.Since(before) > maxAway
+}
 
 func (l *Loop) post(c *Conn) {
 	l.mu.Lock()
@@ -183,8 +203,8 @@ func (l *Loop) turn() {
 	}
 	l.again, l.repeated = l.repeated[:0], l.again
 	l.finishTurn()
-	if l.turns++; l.yield || l.turns == yieldTurns {
-		l.yield, l.turns = false, 0 // it may take long
+	if l.turns++; l.yields > 0 || l.turns == yieldTurns {
+		l.yields, l.turns, l.away = 0, 0, false // it may take long
 		runtime.Gosched()
 	}
 }
