@@ -115,7 +115,7 @@ func (d *decoder) next3Binary() (p Packet, more bool, e *Error) {
 	if frame == frameText {
 		p, e = d.text(start, d.at)
 	} else {
-		p, e = binaryPacket(d.body[start:d.at], start)
+		p, e = binaryPacket(d.body[start:d.at:d.at], start)
 	}
 	return p, d.at < len(d.body), e
 }
@@ -127,7 +127,7 @@ func (d *decoder) length(at int, zero, end byte) (length, start int, e *Error) {
 	for ; at < len(d.body) && d.body[at] != end; at++ {
 		digit := d.body[at] - zero
 		if digit > 9 || digit == 0 && at == first {
-			return 0, 0, d.badLength(at, zero)
+			return 0, 0, d.badLength(at, zero, end)
 		}
 		if length = 10*length + int(digit); length > len(d.body)-at {
 			return 0, 0, fault(ErrTruncated, len(d.body), fmt.Sprintf("the length at byte %d is more than what follows", first))
@@ -144,20 +144,22 @@ func (d *decoder) length(at int, zero, end byte) (length, start int, e *Error) {
 	return length, at + 1, nil
 }
 
-// badLength tells zero, which no packet can be long, from what is no length.
-func (d *decoder) badLength(at int, zero byte) *Error {
-	if d.body[at] != zero {
+// badLength is about what cannot be part of a length. Only zero, which no packet can be long, is one.
+func (d *decoder) badLength(at int, zero, end byte) *Error {
+	switch next := at + 1; {
+	case d.body[at] != zero:
 		return fault(ErrLength, at, "no digit: "+quoteByte(d.body[at]))
+	case next == len(d.body):
+		return fault(ErrTruncated, next, "within a length")
+	case d.body[next] == end:
+		return fault(ErrEmpty, at, "")
 	}
-	if next := at + 1; next < len(d.body) && d.body[next]-zero <= 9 {
-		return fault(ErrLength, at, "leading zero")
-	}
-	return fault(ErrEmpty, at, "")
+	return fault(ErrLength, at, "leading zero")
 }
 
 // text decodes the text packet between two places of the body.
 func (d *decoder) text(start, end int) (Packet, *Error) {
-	p, e := d.format.textPacket(d.body[start:end], start)
+	p, e := d.format.textPacket(d.body[start:end:end], start)
 	if e == nil && !p.Binary {
 		if at := validUTF8(p.Data); at >= 0 {
 			return p, fault(ErrUTF8, start+1+at, quoteByte(p.Data[at]))
