@@ -18,8 +18,9 @@ func ParseIndex(j string) (index uint64, ok bool) {
 // AppendJSONP appends the script that hands a payload that is text to the client's callback, to dst, and returns it.
 //
 // The string in it is valid both as JSON and in JavaScript of any age, in which U+2028 and U+2029 end a line. It has no <
-// or >, so that nobody can take it for HTML, whatever the messages are; besides, the answer should have the header
-// X-Content-Type-Options: nosniff. What is not UTF-8 becomes U+FFFD.
+// or >, so that nobody can take it for HTML, whatever the messages are. (The answer cannot have X-Content-Type-Options:
+// nosniff to that end, unless its content type is text/javascript: browsers would not run it.) What is not UTF-8 becomes
+// U+FFFD.
 func AppendJSONP(dst []byte, index uint64, payload []byte) []byte {
 	dst = append(dst, "___eio["...)
 	dst = strconv.AppendUint(dst, index, 10)

@@ -2,6 +2,7 @@ package payload
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"baro.dev/internal/utf8stream"
@@ -10,23 +11,25 @@ import (
 // Protocol 3 measures text as JavaScript does: in UTF-16 code units, of which a character beyond U+FFFF takes two. Of the
 // bytes of a character in UTF-8, only the first counts, twice if it begins four of them.
 
-const nonASCII = 0x8080808080808080
-
 // units returns the length of text.
 func units(text []byte) int {
 	n := 0
-	for len(text) > 0 {
-		if len(text) >= 8 && binary.LittleEndian.Uint64(text)&nonASCII == 0 {
-			n, text = n+8, text[8:]
-			continue
-		}
-		k := min(8, len(text))
-		for _, c := range text[:k] {
-			n += unitsOf(c)
-		}
-		text = text[k:]
+	for ; len(text) >= 8; text = text[8:] {
+		n += unitsOf8(text)
+	}
+	for _, c := range text {
+		n += unitsOf(c)
 	}
 	return n
+}
+
+// unitsOf8 adds up what the first eight bytes of text count.
+func unitsOf8(text []byte) int {
+	const ones = 0x0101010101010101 // the lowest bit of each byte
+	w := binary.LittleEndian.Uint64(text)
+	twice := w >> 7 & (w >> 6) & (w >> 5) & (w >> 4) & ones // 1111....
+	none := w >> 7 &^ (w >> 6) & ones                       // 10......
+	return 8 + bits.OnesCount64(twice) - bits.OnesCount64(none)
 }
 
 func unitsOf(c byte) int {
@@ -42,11 +45,14 @@ func unitsOf(c byte) int {
 // prefix returns how many bytes of text its first n units are. If text is shorter, missing is how many units more there
 // would have to be; it is negative where the n units end within a character, and otherwise 0.
 func prefix(text []byte, n int) (size, missing int) {
-	for n > 0 && size < len(text) {
-		if n >= 8 && len(text)-size >= 8 && binary.LittleEndian.Uint64(text[size:])&nonASCII == 0 {
-			n, size = n-8, size+8
-			continue
+	for len(text)-size >= 8 {
+		u := unitsOf8(text[size:])
+		if u > n {
+			break
 		}
+		n, size = n-u, size+8
+	}
+	for n > 0 && size < len(text) {
 		n -= unitsOf(text[size])
 		size++
 	}
