@@ -70,8 +70,9 @@ type extra struct {
 	cancelCtx   context.CancelCauseFunc
 	closer      *time.Timer // ends a closing handshake that takes too long
 	ticker      *time.Timer // keepalive and idle timeout
-	onEnd       func()      // called when done is closed; may be nil
-	addrs       *addrs      // only where the transport has no net.Conn
+	resumed     chan struct{}
+	onEnd       func() // called when done is closed; may be nil
+	addrs       *addrs // only where the transport has no net.Conn
 }
 
 // noExtra is the extra of all connections that have none of their own. Nothing is ever written to it.
@@ -101,6 +102,10 @@ const (
 	working                      // a goroutine handles messages
 	opening                      // OnOpen has not returned
 	departed                     // nothing can be subscribed to any more
+	corked                       // what is sent may leave with what follows: Socket.Cork
+	halted                       // nothing is to be read: Socket.Pause
+	putOff                       // the input waits, and is a copy
+	halved                       // the descriptor is closed, or OnClose has returned
 )
 
 func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }

@@ -5,7 +5,7 @@ import "baro.dev/ws/internal/frame"
 // direct reports whether a frame can be written right now: nothing is queued, nobody is writing, and nothing else is
 // about to be sent with it. mu is held.
 func (c *core) direct() bool {
-	return c.out.empty() && !c.flushing && !c.flags.has(moreInput)
+	return c.out.empty() && !c.flushing && !c.flags.has(moreInput|corked)
 }
 
 // flushAhead writes what is queued, so that a payload can be written from where it is instead of being copied. It reports
@@ -90,12 +90,13 @@ func (c *core) kick() {
 	switch {
 	case c.flushing, c.blocked:
 		// Whoever is at it will see what was queued.
-	case c.flags.has(moreInput) && c.out.size < readSize && !c.scheduled && !c.inline:
-		// More input is being handled, and its answers can share a write. The goroutine sees to it that they leave
-		// even if the one who handles it takes long over that.
-		c.scheduled = true
-		c.tr.flushLater(c)
-	case c.flags.has(moreInput) && c.out.size < readSize:
+	case c.flags.has(moreInput|corked) && c.out.size < readSize:
+		// More is about to be sent, and can share a write. A timer sees to it that this leaves even if the one who is
+		// about to send takes long over that.
+		if !c.scheduled && (!c.inline || c.flags.has(corked)) {
+			c.scheduled = true
+			c.tr.flushLater(c)
+		}
 	default:
 		c.flushing = true
 		c.mu.Unlock()

@@ -162,8 +162,8 @@ func (c *core) tick(k *keepalive, now time.Duration) bool {
 
 // unattended reports whether nobody is reading, so that silence says nothing about the peer.
 func (c *core) unattended() bool {
-	if c.flags.has(paused|opening) || c.looped {
-		return c.flags.has(paused | opening)
+	if c.flags.has(paused|opening|halted) || c.looped {
+		return c.flags.has(paused | opening | halted)
 	}
 	if c.readMu.TryLock() {
 		c.readMu.Unlock()

@@ -4,8 +4,10 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
+	"baro.dev/internal/crew"
 	"baro.dev/internal/eventloop"
 	"baro.dev/ws/internal/frame"
 	"baro.dev/ws/internal/requesthead"
@@ -29,7 +31,7 @@ func newLoops(n int) *loops {
 // close has the loops end with the last connection.
 func (d *loops) close() {
 	d.group.Close()
-	d.group.Loops(func(l *eventloop.Loop) { l.Local.(*loopLocal).crew.close() })
+	d.group.Loops(func(l *eventloop.Loop) { l.Local.(*loopLocal).crew.Close() })
 }
 
 // loopLocal is what a loop shares between its connections.
@@ -44,7 +46,7 @@ type loopLocal struct {
 	visitors visitors
 	response []byte
 
-	crew crew
+	crew crew.Crew
 	late late
 	lender
 }
@@ -55,7 +57,6 @@ type place struct {
 	work      *batch // messages that wait to be handled; guarded by mu
 	keepalive keepalive
 	peer      peerAddr
-	lingered  int32 // bytes read and dropped
 
 	started bool // the loop knows of the connection
 	opened  bool // OnOpen has returned
@@ -67,7 +68,9 @@ type place struct {
 	corked  bool // something may have been held back, to leave with what follows
 	left    bool // the descriptor is closed
 	over    bool // OnClose is on its way
-	halved  bool // the descriptor is closed, or OnClose has returned; guarded by mu
+
+	lingered int32        // bytes read and dropped
+	casts    atomic.Int32 // messages of Multicast on their way; anybody's
 }
 
 // peerAddr is an address and port in few bytes.
@@ -204,7 +207,7 @@ func (l *looped) Attend() {
 		l.stop()
 		p.unread = true
 	}
-	if p.unread && (p.shut || !p.stopped && p.opened && !s.flags.has(paused)) {
+	if p.unread && (p.shut || !p.stopped && p.opened && !s.flags.has(paused|halted)) {
 		p.unread = false
 		p.conn.Again()
 	}
@@ -316,6 +319,8 @@ func (l *looped) local() *loopLocal { return l.place.conn.Loop().Local.(*loopLoc
 func (l *looped) watchRoom() { l.place.conn.WatchRoom() }
 
 func (l *looped) attend() { l.place.conn.Attend() }
+
+func (l *looped) yield() { l.place.conn.Loop().Yield() }
 
 func (l *looped) close(bool) error {
 	l.attend()

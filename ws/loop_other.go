@@ -2,7 +2,10 @@
 
 package ws
 
-import "net"
+import (
+	"net"
+	"sync/atomic"
+)
 
 // loops are Linux's only.
 type loops struct{}
@@ -11,7 +14,9 @@ func newLoops(int) *loops { return nil }
 
 func (*loops) close() {}
 
-type place struct{}
+type place struct {
+	casts atomic.Int32 // messages of Multicast on their way
+}
 
 func (*Server) detach(*Socket, net.Conn) bool { return false }
 

@@ -35,7 +35,7 @@ func (l *looped) readable() {
 	case p.shut:
 		l.linger()
 		return
-	case p.stopped, !p.opened, s.flags.has(paused):
+	case p.stopped, !p.opened, s.flags.has(paused | halted):
 		p.unread = true
 		return
 	case s.flags.has(inputOver):
@@ -67,6 +67,7 @@ func (l *looped) readable() {
 	}
 	s.flags.set(heard)
 	s.rest = dst[:n]
+	s.flags.clear(putOff)
 	local := l.local()
 	local.large = n >= minLoan && !s.inline && &dst[0] == &p.conn.Loop().Buffer[0] && local.lender.out.Load() < maxLoans
 	l.parse()
@@ -113,7 +114,7 @@ func (l *looped) parse() {
 	s.postpone = !s.inline && s.flags.has(working)
 	local := l.local()
 	for {
-		if local.batch != nil && local.batch.bytes > maxBatch && len(s.rest) > 0 {
+		if len(s.rest) > 0 && (s.flags.has(halted) || local.batch != nil && local.batch.bytes > maxBatch) {
 			l.putOff()
 			break
 		}
@@ -156,10 +157,13 @@ func (l *looped) parse() {
 	l.restInput()
 }
 
-// putOff keeps what has not been parsed until what waits has been handled: reading pauses.
+// putOff keeps what has not been parsed until reading goes on.
 func (l *looped) putOff() {
 	s := (*Socket)(l)
-	s.rest = append([]byte(nil), s.rest...)
+	if !s.flags.has(putOff) {
+		s.rest = append([]byte(nil), s.rest...)
+		s.flags.set(putOff)
+	}
 	s.place.unread = true
 }
 

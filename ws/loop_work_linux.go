@@ -141,7 +141,7 @@ func (l *looped) handOver() {
 	s.flags.set(working)
 	s.mu.Unlock()
 	if start {
-		local.crew.handle(s)
+		local.crew.Handle(l)
 		if lent && local.lender.out.Load() >= maxLoans {
 			loop.YieldNow() // so that some come back, while they are in the cache
 		} else {
@@ -149,6 +149,9 @@ func (l *looped) handOver() {
 		}
 	}
 }
+
+// Work implements crew.Worker.
+func (l *looped) Work() { (*Socket)(l).work() }
 
 // work handles messages while there are any.
 func (s *Socket) work() {
@@ -248,11 +251,7 @@ func (s *Socket) workItem(it *item, more bool) {
 
 // halve is called when the descriptor is closed and when OnClose has returned: nothing is left after both.
 func (s *Socket) halve() {
-	s.mu.Lock()
-	both := s.place.halved
-	s.place.halved = true
-	s.mu.Unlock()
-	if both {
+	if s.flags.bits.Or(halved)&halved != 0 {
 		s.server.remove(s)
 	}
 }

@@ -72,7 +72,7 @@ func (s *Server) Publish(topic string, t MessageType, data []byte) error {
 
 // PublishPrepared is Publish for a prepared message.
 func (s *Server) PublishPrepared(topic string, m *PreparedMessage) {
-	s.eachHub(func(h *hub) { h.publish(publication{topic, m}) })
+	s.eachHub(func(h *hub) { h.publish(publication{topic: topic, m: m}) })
 }
 
 // Subscribers returns the number of connections that have subscribed to topic.
@@ -95,6 +95,7 @@ type hub struct {
 	pending  []publication
 	bytes    int // of pending
 	spare    []publication
+	busy     bool // somebody delivers what was pending
 
 	delivering sync.Mutex // held by whoever delivers
 	targets    []*Socket
@@ -108,10 +109,19 @@ const (
 	publicationBytes = 64
 )
 
-// publication is a message on its way to the subscribers of a topic.
+// publication is a message on its way to the subscribers of a topic, or to those that Multicast was given.
 type publication struct {
 	topic string
+	to    []*Socket // instead of a topic; none but those of this hub
 	m     *PreparedMessage
+}
+
+// together reports whether p and q go to the same connections.
+func (p *publication) together(q *publication) bool {
+	if len(p.to) > 0 || len(q.to) > 0 {
+		return len(p.to) > 0 && len(q.to) > 0 && &p.to[0] == &q.to[0]
+	}
+	return p.topic == q.topic
 }
 
 func newHub() *hub {
@@ -124,9 +134,17 @@ func (h *hub) publish(p publication) {
 		h.mu.Unlock()
 		return
 	}
-	h.pending = append(h.pending, p)
-	h.bytes += len(p.m.frame) + publicationBytes
-	first, tooMany := len(h.pending) == 1, h.bytes > maxPending
+	h.post(p) // unlocks
+}
+
+// post has publications delivered soon. mu is held, and released.
+func (h *hub) post(all ...publication) {
+	first := len(h.pending) == 0
+	h.pending = append(h.pending, all...)
+	for i := range all {
+		h.bytes += len(all[i].m.frame) + publicationBytes
+	}
+	tooMany := h.bytes > maxPending
 	h.mu.Unlock()
 	switch {
 	case tooMany:
@@ -136,10 +154,10 @@ func (h *hub) publish(p publication) {
 	}
 }
 
-// deliverPending is deliverNow if there is anything to deliver.
+// deliverPending is deliverNow if there is anything to deliver, or anything being delivered, which it waits for.
 func (h *hub) deliverPending() {
 	h.mu.Lock()
-	pending := len(h.pending) > 0
+	pending := len(h.pending) > 0 || h.busy
 	h.mu.Unlock()
 	if pending {
 		h.deliverNow()
@@ -204,10 +222,11 @@ func (h *hub) deliver(later func(*Socket)) {
 	h.mu.Lock()
 	all := h.pending
 	h.pending, h.spare, h.bytes = h.spare[:0], nil, 0
+	h.busy = true
 	h.mu.Unlock()
 	for rest := all; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && rest[n].topic == rest[0].topic {
+		for n < len(rest) && rest[n].together(&rest[0]) {
 			n++
 		}
 		h.deliverRun(rest[:n], n == len(all), later)
@@ -215,7 +234,7 @@ func (h *hub) deliver(later func(*Socket)) {
 	}
 	clear(all)
 	h.mu.Lock()
-	h.spare = all[:0]
+	h.spare, h.busy = all[:0], false
 	h.mu.Unlock()
 }
 
@@ -224,22 +243,31 @@ const maxRun = 64 << 10
 
 // deliverRun sends messages on one topic.
 func (h *hub) deliverRun(run []publication, now bool, later func(*Socket)) {
-	h.mu.Lock()
-	targets := slices.AppendSeq(h.targets[:0], h.registry.All(run[0].topic))
-	h.mu.Unlock()
+	targets := run[0].to
+	cast := len(targets) > 0
+	if !cast {
+		h.mu.Lock()
+		targets = slices.AppendSeq(h.targets[:0], h.registry.All(run[0].topic))
+		h.mu.Unlock()
+		defer func() {
+			clear(targets)
+			h.targets = targets[:0]
+		}()
+	}
 	for len(run) > 0 {
 		frames, n := joined(run)
 		now = now && n == len(run)
 		for _, s := range targets {
 			s.sendRun(run[:n], frames, now)
+			if cast {
+				s.place.casts.Add(int32(-n))
+			}
 			if !now {
 				later(s)
 			}
 		}
 		run = run[n:]
 	}
-	clear(targets)
-	h.targets = targets[:0]
 }
 
 // joined returns the frames of the first n messages, one behind the other.

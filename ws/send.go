@@ -259,7 +259,7 @@ func (c *core) sendAlong(t MessageType, data []byte) bool {
 // Send may be called from any goroutine; messages from one goroutine leave in the order sent. data is the caller's
 // again when Send returns.
 func (c *core) Send(t MessageType, data []byte) error {
-	if c.flags.has(moreInput) && c.sendAlong(t, data) {
+	if c.flags.has(moreInput|corked) && c.sendAlong(t, data) {
 		return nil
 	}
 	return c.sendMessage(waiting{policy: c.set.full}, t, data)

@@ -38,6 +38,74 @@ func (s *Socket) Ping() error {
 	return s.ping(nil)
 }
 
+// Cork has what is sent from now on, by whomever, wait for what follows, to leave in one write with it: until Uncork,
+// until 16 KiB wait, or for about a millisecond. Inside a handler what is sent while more messages wait is held back like
+// that anyway.
+func (s *Socket) Cork() { s.flags.set(corked) }
+
+// Uncork ends Cork: what was held back leaves.
+func (s *Socket) Uncork() {
+	s.flags.clear(corked)
+	s.mu.Lock()
+	s.flushLocked()
+}
+
+// Pause has no more input read until Resume, so that whoever hands messages on to others can let the peer wait. A handler of
+// a server that is Inline is not called again before that; others still get what has been read. The peer is not expected to
+// answer meanwhile, and the idle timeout does not run.
+func (s *Socket) Pause() { s.flags.set(halted) }
+
+// Resume ends Pause. Without one it does nothing.
+func (s *Socket) Resume() {
+	if !s.flags.take(halted) {
+		return
+	}
+	if s.looped {
+		s.tr.attend()
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.resumed != nil {
+		close(s.resumed)
+		s.resumed = nil
+	}
+}
+
+// Yield tells that the handler at hand has started a goroutine, or woken one. An event loop then lets it run soon, while what
+// it is to work on is in the processor's cache. It is for handlers of a server that is Inline, and nobody else.
+func (s *Socket) Yield() {
+	if s.looped {
+		s.tr.yield()
+	}
+}
+
+// awaitResume waits until reading may go on, where a goroutine reads.
+func (s *Socket) awaitResume() {
+	if s.flags.has(halted) && s.flags.take(moreInput) { // nothing follows for now
+		s.mu.Lock()
+		s.flushLocked()
+	}
+	for s.flags.has(halted) {
+		s.mu.Lock()
+		if s.ended || !s.flags.has(halted) {
+			s.mu.Unlock()
+			return
+		}
+		x := s.rare()
+		if x.resumed == nil {
+			x.resumed = make(chan struct{})
+		}
+		resumed := x.resumed
+		s.mu.Unlock()
+		select {
+		case <-resumed:
+		case <-s.Done():
+			return
+		}
+	}
+}
+
 // run reads until the connection ends, calling the handlers. What follows is deferred, since a handler may end the
 // goroutine (runtime.Goexit).
 func (s *Socket) run() {
@@ -71,6 +139,7 @@ var errGoexit = errors.New("ws: handler ended its goroutine")
 // serve handles input and returns why there will be no more.
 func (s *Socket) serve() error {
 	for {
+		s.awaitResume()
 		ev, err := s.core.next()
 		if err != nil {
 			return err

@@ -34,6 +34,8 @@ type transport interface {
 	addr(peer bool) net.Addr
 	// attend has the event loop look after the connection.
 	attend()
+	// yield has the event loop let other goroutines run soon. Only the loop calls it.
+	yield()
 	// watchRoom has the event loop call gotRoom when there is room to write, at once if there is.
 	watchRoom()
 	// flushLater has c.flushSoon called on another goroutine. c.mu is held.
@@ -46,6 +48,7 @@ type transport interface {
 type driverless struct{}
 
 func (driverless) attend()            {}
+func (driverless) yield()             {}
 func (driverless) watchRoom()         {}
 func (driverless) pongLater([]byte)   {}
 func (driverless) flushLater(c *core) { go c.flushSoon() }
