@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -173,7 +174,7 @@ func addVary(h http.Header, name string) {
 			}
 		}
 	}
-	h["Vary"] = []string{strings.Join(append(have[:len(have):len(have)], name), ", ")}
+	h["Vary"] = []string{strings.Join(append(slices.Clip(have), name), ", ")}
 }
 
 // isToken follows RFC 9110 5.6.2.

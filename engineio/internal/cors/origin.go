@@ -3,6 +3,7 @@ package cors
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,14 +19,7 @@ func (o *Options) Allowed(origin, host string) bool {
 }
 
 // any tells whether every origin is allowed.
-func (o *Options) any() bool {
-	for _, entry := range o.Origins {
-		if entry == "*" {
-			return true
-		}
-	}
-	return false
-}
+func (o *Options) any() bool { return slices.Contains(o.Origins, "*") }
 
 func (o *Options) listed(value string) bool {
 	parsed, ok := parseOrigin(value)

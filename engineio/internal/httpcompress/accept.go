@@ -34,7 +34,7 @@ const (
 // client names identity with a greater weight.
 func Negotiate(accept []string) Encoding {
 	weights := [...]int{absent, absent, absent}
-	any := absent
+	others := absent
 	for _, line := range accept {
 		for line != "" {
 			var item string
@@ -43,7 +43,7 @@ func Negotiate(accept []string) Encoding {
 			w := weight(parameters)
 			switch coding = trim(coding); {
 			case coding == "*":
-				any = max(any, w)
+				others = max(others, w)
 			case strings.EqualFold(coding, "gzip"), strings.EqualFold(coding, "x-gzip"): // RFC 9110 8.4.1.3
 				weights[Gzip] = max(weights[Gzip], w)
 			case strings.EqualFold(coding, "deflate"):
@@ -57,7 +57,7 @@ func Negotiate(accept []string) Encoding {
 	for _, e := range []Encoding{Gzip, Deflate} {
 		w := weights[e]
 		if w == absent {
-			w = any
+			w = others
 		}
 		if w > most || w == most && w > 0 && chosen == Identity {
 			chosen, most = e, w

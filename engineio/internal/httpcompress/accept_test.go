@@ -2,6 +2,14 @@ package httpcompress
 
 import "testing"
 
+func TestString(t *testing.T) {
+	for e, want := range map[Encoding]string{Identity: "identity", Deflate: "deflate", Gzip: "gzip"} {
+		if e.String() != want {
+			t.Errorf("%v, not %s", e, want)
+		}
+	}
+}
+
 func TestNegotiate(t *testing.T) {
 	for _, test := range []struct {
 		accept []string

@@ -11,7 +11,7 @@ import (
 // A decoder that is as short as it can be, for what is text and valid UTF-8 as a whole: it makes a copy of everything.
 func reference(f Format, body string) (packets []Packet, ok bool) {
 	if f.Protocol() == 4 {
-		for _, s := range strings.Split(body, "\x1e") {
+		for s := range strings.SplitSeq(body, "\x1e") {
 			p, ok := referencePacket(f, s)
 			if !ok {
 				return packets, false

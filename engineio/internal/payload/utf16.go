@@ -27,6 +27,9 @@ func units(text []byte) int {
 func unitsOf8(text []byte) int {
 	const ones = 0x0101010101010101 // the lowest bit of each byte
 	w := binary.LittleEndian.Uint64(text)
+	if w&(ones<<7) == 0 {
+		return 8
+	}
 	twice := w >> 7 & (w >> 6) & (w >> 5) & (w >> 4) & ones // 1111....
 	none := w >> 7 &^ (w >> 6) & ones                       // 10......
 	return 8 + bits.OnesCount64(twice) - bits.OnesCount64(none)
