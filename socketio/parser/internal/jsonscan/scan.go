@@ -120,6 +120,12 @@ func member(s string, i int) (int, error) {
 // String checks the string that begins at i with its quote, and returns where it ends.
 func String(s string, i int) (int, error) {
 	for i++; i < len(s); i++ {
+		for i+8 <= len(s) && plain(s[i:i+8]) {
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		switch c := s[i]; {
 		case c == '"':
 			return i + 1, nil
@@ -143,6 +149,16 @@ func String(s string, i int) (int, error) {
 		}
 	}
 	return i, unexpected(s, i, "the end of the string")
+}
+
+// plain reports whether eight bytes of a string have no quote, no backslash and no control character, with the old
+// trick to see in one word whether one of its bytes is zero, or less than another.
+func plain(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	quote, backslash := w^'"'*ones, w^'\\'*ones
+	return ((quote-ones)&^quote|(backslash-ones)&^backslash|(w-' '*ones)&^w)&high == 0
 }
 
 func hexadecimal(c byte) bool {
