@@ -35,7 +35,8 @@ type event struct {
 	Code        int    // close
 	Reason      string // close
 	Status      int    // refused
-	Message     string // refused, error
+	Name        string // check
+	Message     string // refused, error; check, if it failed
 }
 
 // await returns the next event of e, which must be called name.

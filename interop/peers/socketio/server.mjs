@@ -1,0 +1,124 @@
+// The official servers, with what the checks need of a server. See README.md.
+import * as engine from "engine.io";
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+import { emit, options, orders } from "../protocol.mjs";
+
+const conformance = { pingInterval: 300, pingTimeout: 200, maxHttpBufferSize: 1_000_000 };
+
+function echo(http, more) {
+  const server = engine.attach(http, { ...conformance, ...more });
+  server.on("connection", (session) => session.on("message", (data) => session.send(data)));
+}
+
+function socketio5(http) {
+  const io = new Server(http, { ...conformance, connectTimeout: 1000 });
+  io.on("connection", (socket) => {
+    socket.emit("auth", socket.handshake.auth);
+    socket.on("message", (...args) => socket.emit("message-back", ...args));
+    socket.on("message-with-ack", (...args) => args.pop()(...args));
+  });
+  io.of("/custom").on("connection", (socket) => socket.emit("auth", socket.handshake.auth));
+}
+
+function clients(http) {
+  const common = {
+    pingInterval: 500,
+    maxHttpBufferSize: 1 << 24,
+    perMessageDeflate: { threshold: 1024 },
+    allowEIO3: true,
+  };
+  applications(new Server(http, common));
+  applications(new Server(http, { ...common, path: "/recovery/", connectionStateRecovery: {} }));
+}
+
+function applications(io) {
+  const application = (socket) => attach(socket);
+  io.on("connection", application);
+  io.of("/custom").on("connection", application);
+  io.of(/^\/dynamic-\d+$/).on("connection", application);
+  io.of("/private")
+    .use((socket, next) => {
+      const token = socket.handshake.auth.token ?? socket.handshake.query.token;
+      next(token === "secret" ? undefined : Object.assign(new Error("not authorized"), { data: { code: "E_AUTH" } }));
+    })
+    .on("connection", application);
+}
+
+const reasons = new Map(); // of sockets that are gone
+const asking = new Map(); // who waits for one
+
+function attach(socket) {
+  const io = socket.nsp;
+  reasons.delete(socket.id); // it may have come back
+  let next = 0; // the number to be counted
+  let wrong = 0;
+  const on = {
+    whoami: (ack) =>
+      ack({
+        id: socket.id,
+        namespace: io.name,
+        auth: socket.handshake.auth,
+        query: socket.handshake.query,
+        transport: socket.conn.transport.name,
+        protocol: socket.conn.protocol,
+        recovered: socket.recovered,
+        rooms: [...socket.rooms],
+      }),
+    echo: (...args) => socket.emit("echo", ...args),
+    ack: (...args) => args.pop()(...args),
+    silent: () => {},
+    ask: (timeout, ...args) => {
+      const ack = args.pop();
+      socket.timeout(timeout).emit("question", ...args, (error, ...answers) => {
+        error ? ack("timeout") : ack("answer", ...answers);
+      });
+    },
+    send: ({ volatile, compress = true }, name, args) => {
+      (volatile ? socket.volatile : socket).compress(compress).emit(name, ...args);
+    },
+    numbers: (from, to) => {
+      for (let i = from; i < to; i++) socket.emit("number", i);
+    },
+    count: (i) => {
+      if (i !== next) wrong++;
+      next = i + 1;
+    },
+    counted: (ack) => ack({ next, wrong }),
+    join: (room, ack) => (socket.join(room), ack()),
+    leave: (room, ack) => (socket.leave(room), ack()),
+    members: async (room, ack) => ack((await io.in(room).fetchSockets()).map(({ id }) => id)),
+    publish: ({ to, except, others }, name, args, ack) => {
+      let whom = others ? socket.broadcast : io;
+      if (to) whom = whom.to(to);
+      if (except) whom = whom.except(except);
+      whom.emit(name, ...args);
+      ack();
+    },
+    survey: (room, timeout, ack) => {
+      io.to(room)
+        .timeout(timeout)
+        .emit("question", (error, answers) => ack(error ? "timeout" : "answer", answers));
+    },
+    hangup: () => socket.conn.close(),
+    kick: (close) => socket.disconnect(close),
+    reason: (id, ack) => (reasons.has(id) ? ack(reasons.get(id)) : asking.set(id, ack)),
+  };
+  for (const [name, handle] of Object.entries(on)) socket.on(name, handle);
+  socket.on("disconnect", (reason) => {
+    reasons.set(socket.id, reason);
+    asking.get(socket.id)?.(reason);
+  });
+}
+
+const roles = {
+  engineio3: (http) => echo(http, { allowEIO3: true }),
+  engineio4: (http) => echo(http),
+  socketio5,
+  clients,
+};
+
+const http = createServer();
+roles[options.role](http);
+http.listen(0, "127.0.0.1", () => emit("listening", { url: `http://127.0.0.1:${http.address().port}` }));
+await orders(() => {});
