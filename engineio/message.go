@@ -1,0 +1,68 @@
+package engineio
+
+import (
+	"slices"
+	"sync"
+
+	"baro.dev/engineio/internal/payload"
+	"baro.dev/ws"
+)
+
+// Message is a message of the application.
+type Message struct {
+	// Data is the message. Text must be valid UTF-8.
+	Data []byte
+	// Binary says that Data is bytes, not text.
+	Binary bool
+	// Uncompressed asks that it be sent without compression, where there is any (compress: false).
+	Uncompressed bool
+}
+
+func (m *Message) packet() payload.Packet {
+	return payload.Packet{Type: payload.Message, Binary: m.Binary, Data: m.Data}
+}
+
+// Prepared is messages for many sessions, which get all of them, with nothing between them. They are encoded once for
+// each protocol and transport. It does not change, and may be used by many goroutines.
+type Prepared struct {
+	messages []Message
+	size     int
+	frames   [4]struct {
+		once sync.Once
+		all  []*ws.PreparedMessage
+		err  error
+	}
+}
+
+// NewPrepared prepares messages, whose data must not be changed any more.
+func NewPrepared(messages ...Message) *Prepared {
+	p := &Prepared{messages: slices.Clone(messages)}
+	for i := range messages {
+		p.size += len(messages[i].Data)
+	}
+	return p
+}
+
+// webSocket returns the messages as WebSocket messages of a format.
+func (p *Prepared) webSocket(format payload.Format) ([]*ws.PreparedMessage, error) {
+	f := &p.frames[format]
+	f.once.Do(func() {
+		for i := range p.messages {
+			packet := p.messages[i].packet()
+			m, err := ws.NewPreparedMessage(messageType(format.IsBinary(packet)), format.AppendMessage(nil, packet))
+			if err != nil {
+				f.err = err
+				return
+			}
+			f.all = append(f.all, m)
+		}
+	})
+	return f.all, f.err
+}
+
+func messageType(binary bool) ws.MessageType {
+	if binary {
+		return ws.Binary
+	}
+	return ws.Text
+}

@@ -1,0 +1,337 @@
+package engineio
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"baro.dev/engineio/internal/httpcompress"
+	"baro.dev/engineio/internal/payload"
+	"baro.dev/internal/crew"
+	"baro.dev/ws"
+)
+
+// Server serves Engine.IO. It is an http.Handler.
+//
+// The handlers of one session run one after another: OnOpen first, OnMessage for each message in order, OnClose last.
+// Those of different sessions run concurrently. A handler that takes long holds up its own session only; one that
+// panics has it closed.
+//
+// The fields must not be changed once the server is in use. A Server must not be copied.
+type Server struct {
+	Options Options
+	// OnOpen is called when a session has begun. r is the request that began it; its body must not be used.
+	OnOpen func(s *Session, r *http.Request)
+	// Arrive is called for each message when it comes, in order, whatever handlers still have to do: it must not block. It reports
+	// whether it has dealt with the message; OnMessage is called for the others. m.Data is lent until Arrive returns.
+	Arrive func(s *Session, m Message) bool
+	// OnMessage is called for each message. m.Data is lent until OnMessage returns.
+	OnMessage func(s *Session, m Message)
+	// OnClose is called when the session has ended.
+	OnClose func(s *Session, err *CloseError)
+
+	once  sync.Once
+	set   *settings
+	ws    *ws.Server
+	heart *heart
+	crew  crew.Crew
+
+	compressor httpcompress.Compressor
+
+	mu       sync.Mutex
+	sessions map[string]*Session
+	count    int // of sessions whose OnClose has not returned
+	draining bool
+	empty    chan struct{} // closed when count is 0, while draining
+}
+
+// ErrServerClosed is why a session is refused after Shutdown or Close.
+var ErrServerClosed = errors.New("engineio: server is closed")
+
+// init gets the server ready.
+func (e *Server) init() {
+	e.once.Do(func() {
+		e.set = e.Options.settings()
+		e.heart = newHeart(e.set.PingInterval)
+		e.sessions = map[string]*Session{}
+		e.ws = e.newWebSocketServer()
+		e.compressor.Threshold = e.set.HTTPCompression
+	})
+}
+
+// query is what a request says of itself.
+type query struct {
+	url.Values
+	sid, transport, eio string
+}
+
+// ServeHTTP serves a request of a client: the handshake, a poll, a POST, or the opening of a WebSocket.
+func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.init()
+	if e.set.Path != "" && r.URL.Path != e.set.Path {
+		http.NotFound(w, r)
+		return
+	}
+	if e.set.CORS.Handle(w, r) {
+		return // it was a preflight
+	}
+	values := r.URL.Query()
+	q := query{values, values.Get("sid"), values.Get("transport"), values.Get("EIO")}
+	upgrade := isUpgrade(r)
+	s, err := e.check(r, q, upgrade)
+	switch {
+	case err != nil:
+		e.set.Logger.Debug("request refused", "remote", r.RemoteAddr, "code", err.code, "error", err)
+		e.refuse(w, r, err)
+	case upgrade:
+		e.serveWebSocket(w, r, q, s)
+	case s == nil:
+		e.open(w, r, q)
+	case r.Method == http.MethodGet:
+		s.serveGet(w, r)
+	case r.Method == http.MethodPost:
+		s.servePost(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST, OPTIONS")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+// check decides whether a request is served, in the order of the official server, and returns the session that it is for, nil for a
+// handshake.
+func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refusal) {
+	set := e.set
+	switch q.transport {
+	case Polling:
+		if !set.polling {
+			return nil, refuse(unknownTransport, "polling is not among the transports")
+		}
+	case WebSocket:
+		if !set.websocket {
+			return nil, refuse(unknownTransport, "websocket is not among the transports")
+		}
+	default:
+		return nil, refuse(unknownTransport, "transport is neither polling nor websocket")
+	}
+	if origin := r.Header.Get("Origin"); strings.ContainsFunc(origin, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return nil, refuse(badRequest, "illegal character in Origin")
+	} else if !set.CORS.Allowed(origin, r.Host) {
+		return nil, refuse(forbidden, "cross-origin request from "+origin+": Options.CORS does not allow it")
+	}
+	if q.sid != "" {
+		s := e.Session(q.sid)
+		switch {
+		case s == nil || s.overdue():
+			return nil, refuse(unknownSession, "")
+		case !upgrade && s.Transport() != q.transport:
+			return nil, refuse(badRequest, "the session's transport is "+s.Transport())
+		case q.eio != protocolNames[s.Protocol()]:
+			return nil, refuse(badRequest, "the session's protocol is another one")
+		}
+		return s, nil
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodConnect {
+		return nil, refuse(badHandshakeMethod, r.Method)
+	}
+	if q.transport == WebSocket && !upgrade {
+		return nil, refuse(badRequest, "the request is not for a WebSocket")
+	}
+	if set.AllowRequest != nil {
+		if err := set.AllowRequest(r); err != nil {
+			refused := refuse(forbidden, "")
+			refused.message = err.Error()
+			return nil, refused
+		}
+	}
+	if q.eio != "4" && (q.eio != "3" || !set.AllowEIO3) {
+		return nil, refuse(unsupportedProtocol, "EIO="+q.eio)
+	}
+	return nil, nil
+}
+
+var protocolNames = [...]string{3: "3", 4: "4"}
+
+// isUpgrade reports whether r is for a WebSocket, over whatever version of HTTP.
+func isUpgrade(r *http.Request) bool {
+	return r.Method == http.MethodConnect || strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// refuse answers a request that is not served.
+func (e *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if isUpgrade(r) {
+		// What came behind the request is frames, not another request.
+		if r.ProtoMajor == 1 {
+			h.Set("Connection", "close")
+		}
+		h.Set("Content-Type", "text/html")
+		w.WriteHeader(why.status)
+		_, _ = w.Write([]byte(why.message))
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	body, _ := json.Marshal(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{why.code, why.message})
+	w.WriteHeader(why.status)
+	_, _ = w.Write(body)
+}
+
+// newSession returns a session that nobody knows yet.
+func (e *Server) newSession(r *http.Request, q query) (*Session, error) {
+	s := &Session{server: e, addr: remoteAddr(r), format: payload.FormatOf(int(q.eio[0]-'0'), q.Get("b64") != "" || q.Has("j"))}
+	if e.set.GenerateID != nil {
+		s.id = e.set.GenerateID(r)
+	} else {
+		var random [15]byte
+		rand.Read(random[:])
+		s.id = base64.RawURLEncoding.EncodeToString(random[:])
+	}
+	now := e.heart.now()
+	s.beat.due = now + e.set.PingInterval
+	s.beat.last.Store(int64(now))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.draining:
+		return nil, ErrServerClosed
+	case e.sessions[s.id] != nil || s.id == "":
+		return nil, errors.New("engineio: GenerateID returned an id that is in use, or none")
+	}
+	e.sessions[s.id] = s
+	e.count++
+	return s, nil
+}
+
+// started is called when the handshake has been sent.
+func (s *Session) started(r *http.Request) {
+	e := s.server
+	_, at := s.pulse(e.heart.now())
+	e.heart.schedule(s, at)
+	if e.set.InitialPacket != "" {
+		_ = s.Send(Message{Data: []byte(e.set.InitialPacket)})
+	}
+	if e.OnOpen != nil {
+		s.guard(func() { e.OnOpen(s, r) })
+	}
+}
+
+// guard runs a handler.
+func (s *Session) guard(handler func()) {
+	returned := false
+	defer func() { s.after(returned, recover()) }()
+	handler()
+	returned = true
+}
+
+// handshake returns the data of the packet that opens a session.
+func (s *Session) handshake(upgrades []string) []byte {
+	set := s.server.set
+	hello := struct {
+		SID          string   `json:"sid"`
+		Upgrades     []string `json:"upgrades"`
+		PingInterval int64    `json:"pingInterval"`
+		PingTimeout  int64    `json:"pingTimeout"`
+		MaxPayload   int64    `json:"maxPayload"`
+	}{s.id, upgrades, set.PingInterval.Milliseconds(), set.PingTimeout.Milliseconds(), set.MaxHTTPBufferSize}
+	data, _ := json.Marshal(hello)
+	return data
+}
+
+// Session returns the session with an id, nil if there is none.
+func (e *Server) Session(id string) *Session {
+	e.init()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[id]
+}
+
+// Len returns the number of sessions.
+func (e *Server) Len() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sessions)
+}
+
+// forget takes a session that has ended off the list.
+func (e *Server) forget(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, s.id)
+}
+
+// left is called when the last handler of a session has returned.
+func (e *Server) left() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count--
+	if e.count == 0 && e.empty != nil {
+		close(e.empty)
+		e.empty = nil
+	}
+}
+
+// Shutdown accepts no more sessions, closes those there are, what was sent before leaving first, and waits until all have ended
+// and their handlers have returned. When ctx is done, what is left is cut, and Shutdown returns context.Cause(ctx).
+func (e *Server) Shutdown(ctx context.Context) error {
+	all, empty := e.drain()
+	for _, s := range all {
+		s.close(&CloseError{Reason: ServerClose})
+	}
+	select {
+	case <-empty:
+		e.crew.Close()
+		return e.ws.Shutdown(ctx)
+	case <-ctx.Done():
+		e.Close()
+		return context.Cause(ctx)
+	}
+}
+
+// Close accepts no more sessions, and ends those there are at once.
+func (e *Server) Close() error {
+	all, _ := e.drain()
+	for _, s := range all {
+		s.end(&CloseError{Reason: ServerClose})
+	}
+	e.crew.Close()
+	return e.ws.Close()
+}
+
+func (e *Server) drain() (all []*Session, empty <-chan struct{}) {
+	e.init()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.draining = true
+	for _, s := range e.sessions {
+		all = append(all, s)
+	}
+	gone := e.empty
+	if gone == nil {
+		gone = make(chan struct{})
+		if e.count == 0 {
+			close(gone)
+		} else {
+			e.empty = gone
+		}
+	}
+	return all, gone
+}
+
+// remoteAddr returns the address that a request came from.
+func remoteAddr(r *http.Request) net.Addr { return address(r.RemoteAddr) }
+
+// address is an address as net/http has it.
+type address string
+
+func (a address) Network() string { return "tcp" }
+func (a address) String() string  { return string(a) }
