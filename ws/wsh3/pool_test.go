@@ -165,11 +165,7 @@ func TestRejected(t *testing.T) {
 			accept.ServeHTTP(w, r)
 			return
 		}
-		str, err := w.(http3.HTTPStreamer).HTTPStream()
-		if err != nil {
-			t.Error(err)
-			return
-		}
+		str := w.(http3.HTTPStreamer).HTTPStream()
 		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
 		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
 	}), nil)
