@@ -1,11 +1,14 @@
 package interop
 
 import (
+	"net/http/httptest"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"baro.dev/interop/roles"
 )
 
 // A socketIO is somebody's server of Engine.IO and Socket.IO.
@@ -23,7 +26,24 @@ func socketIOs() []socketIO {
 			t.Helper()
 			return await(t, "server", node(t, "socketio/server.mjs", map[string]string{"role": role}), "listening").URL
 		}},
+		{name: "baro", ours: true, start: listenBaroRole},
 	}
+}
+
+func listenBaroRole(t *testing.T, role string) string {
+	t.Helper()
+	handler, closer, err := roles.New(role)
+	if err != nil {
+		t.Skip(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		if err := closer.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	return server.URL
 }
 
 // TestConformance checks what the published test suites of the protocols check, which are cases of the same numbers.

@@ -324,7 +324,9 @@ export async function upgrade(check, engine, echoes) {
     const session = await engine.open();
     const socket = await session.probed();
     socket.send("5");
-    await session.socket().closed();
+    const other = session.socket();
+    await other.opened(); // it is the connection that is closed, not the handshake that fails
+    await other.closed();
     await works(socket);
   });
 }
