@@ -23,7 +23,8 @@ type Socket struct {
 
 // Close starts the closing handshake: what was queued leaves, then a close frame with code and reason (of at most 123
 // bytes; more is cut). It does not wait. From then on nothing can be sent and no message is delivered; OnClose is
-// called when the peer has answered or Limits.CloseTimeout is over. Only the first call has an effect.
+// called when the peer has answered or Limits.CloseTimeout is over. Only the first call has an effect. What waits
+// for a Writer that has not been closed does not leave: the message in progress cannot be ended by others.
 func (s *Socket) Close(code StatusCode, reason string) error {
 	if code != StatusNoStatus && !code.OnWire() {
 		return fmt.Errorf("ws: status code %v must not be sent", code)
