@@ -34,6 +34,9 @@ type Server struct {
 	Arrive func(s *Session, m Message) bool
 	// OnMessage is called for each message. m.Data is lent until OnMessage returns.
 	OnMessage func(s *Session, m Message)
+	// Ended is called as soon as a session has ended, whatever handlers still have to do: it must not block. It is for whom a
+	// handler waits that might wait for the client.
+	Ended func(s *Session, err *CloseError)
 	// OnClose is called when the session has ended.
 	OnClose func(s *Session, err *CloseError)
 

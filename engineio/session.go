@@ -213,6 +213,9 @@ func (s *Session) finish(why *CloseError) bool {
 	if probe != nil {
 		probe.fail()
 	}
+	if ended := s.server.Ended; ended != nil {
+		s.guard(func() { ended(s, why) })
+	}
 	s.post(event{closed: why})
 	return true
 }
