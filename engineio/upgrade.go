@@ -12,7 +12,7 @@ import (
 // sends an upgrade packet. Session.mu guards it.
 type probe struct {
 	s      *Session
-	socket *ws.Socket
+	link   link // nil before it has been opened
 	probed bool // the ping has come
 	done   bool // it has taken over, or failed
 	timer  *time.Timer
@@ -32,7 +32,7 @@ func (s *Session) startProbe(transport string) (*probe, *refusal) {
 		return nil, refuse(badRequest, "the session has been upgraded, or has ended")
 	case s.poll.probe != nil:
 		return nil, refuse(badRequest, "another upgrade is under way")
-	case set.NoUpgrades || transport != WebSocket:
+	case set.NoUpgrades || transport != WebSocket && transport != WebTransport:
 		return nil, refuse(badRequest, "the session cannot be upgraded to "+transport)
 	}
 	p := &probe{s: s, start: time.Now()}
@@ -44,7 +44,7 @@ func (s *Session) startProbe(transport string) (*probe, *refusal) {
 // served is called when the WebSocket has been opened, or could not be.
 func (p *probe) served() {
 	p.s.mu.Lock()
-	failed := p.socket == nil
+	failed := p.link == nil
 	p.s.mu.Unlock()
 	if failed {
 		p.fail()
@@ -54,31 +54,40 @@ func (p *probe) served() {
 // opened implements opener.
 func (p *probe) opened(c *ws.Socket, _ *http.Request) {
 	c.Data = p
+	p.attach(socketLink{c, p.s.format})
+}
+
+// attach tells what the transport is.
+func (p *probe) attach(l link) {
 	p.s.mu.Lock()
-	p.socket = c
+	p.link = l
 	done := p.done
 	p.s.mu.Unlock()
 	if done {
-		_ = c.CloseNow()
+		l.cut()
 	}
 }
 
-// frame implements receiver: it handles what comes before the upgrade.
-func (p *probe) frame(c *ws.Socket, m ws.Message) {
+// frame implements receiver.
+func (p *probe) frame(c *ws.Socket, m ws.Message) { p.message(socketLink{c, p.s.format}, m) }
+
+// message handles what comes before the upgrade, and reports whether it was the last of that.
+func (p *probe) message(l link, m ws.Message) (upgraded bool) {
 	packet, err := p.s.format.DecodeMessage(m.Data, m.Type == ws.Binary)
 	switch {
 	case err != nil:
 	case packet.Type == payload.Ping && string(packet.Data) == "probe":
 		if p.greet() {
-			_ = socketLink{c, p.s.format}.send(payload.Packet{Type: payload.Pong, Data: packet.Data}, false)
-			return
+			_ = l.send(payload.Packet{Type: payload.Pong, Data: packet.Data}, false)
+			return false
 		}
 	case packet.Type == payload.Upgrade:
-		if p.takeOver(c) {
-			return
+		if p.takeOver(l) {
+			return true
 		}
 	}
 	p.fail()
+	return false
 }
 
 // gone implements receiver.
@@ -118,8 +127,8 @@ func (p *probe) tick() {
 	s.mu.Unlock()
 }
 
-// takeOver makes the WebSocket the session's transport. What waits for a poll leaves over it.
-func (p *probe) takeOver(c *ws.Socket) bool {
+// takeOver makes l the session's transport. What waits for a poll leaves over it.
+func (p *probe) takeOver(l link) bool {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,8 +138,9 @@ func (p *probe) takeOver(c *ws.Socket) bool {
 	p.done = true
 	p.timer.Stop()
 	poll := s.poll
-	l := socketLink{c, s.format}
-	c.Data = s
+	if l, ok := l.(socketLink); ok {
+		l.Data = s
+	}
 	s.poll, s.link = nil, l
 	out := poll.out
 	poll.out, poll.size, poll.probe = nil, 0, nil
@@ -159,9 +169,9 @@ func (p *probe) fail() {
 	if s.poll != nil && s.poll.probe == p {
 		s.poll.probe = nil
 	}
-	c := p.socket
+	l := p.link
 	s.mu.Unlock()
-	if c != nil {
-		_ = c.Close(ws.StatusNoStatus, "")
+	if l != nil {
+		l.close()
 	}
 }
