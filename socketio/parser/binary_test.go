@@ -30,7 +30,7 @@ type everything struct {
 	embedded
 	*pointed
 	Embedded
-	lock     sync.Mutex // must not be looked at
+	lock     sync.Mutex        // must not be looked at
 	Plain    []byte            `json:"plain"`
 	Named    Named             `json:"named"`
 	Small    []small           `json:"small"`
@@ -46,7 +46,7 @@ type everything struct {
 	Omitted  []byte            `json:"omitted,omitempty"`
 	Omitted2 []byte            `json:"omitted2,omitzero"`
 	Hidden   []byte            `json:"-"`
-	Self     *everything `json:"self,omitempty"`
+	Self     *everything       `json:"self,omitempty"`
 }
 
 // []byte wherever it can be leaves as an attachment, and comes back from where it was.

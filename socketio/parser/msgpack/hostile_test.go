@@ -67,7 +67,7 @@ func TestRefused(t *testing.T) {
 	long.Namespace = "/" + strings.Repeat("a", parser.MaxNamespace-1)
 	wire := encode(t, msgpack.Codec, &long)
 	decode(t, wire)
-	wire = []byte(strings.Replace(strings.Replace(string(wire), "\xda\x40\x00/", "\xda\x40\x01/a", 1), "", "", 1))
+	wire = []byte(strings.Replace(string(wire), "\xda\x40\x00/", "\xda\x40\x01/a", 1))
 	if _, err := msgpack.Codec.NewDecoder(nil).Add(true, wire); !errors.Is(err, parser.ErrTooLarge) {
 		t.Errorf("long namespace: %v", err)
 	}

@@ -5,7 +5,10 @@
 // is copied, and nothing allocated but for values nested more than 256 deep.
 package jsonscan
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // MaxDepth is how deep arrays and objects may be nested: as deep as [encoding/json] takes.
 const MaxDepth = 10_000
@@ -119,46 +122,59 @@ func member(s string, i int) (int, error) {
 
 // String checks the string that begins at i with its quote, and returns where it ends.
 func String(s string, i int) (int, error) {
-	for i++; i < len(s); i++ {
-		for i+8 <= len(s) && plain(s[i:i+8]) {
-			i += 8
+	for i++; ; {
+		if i = special(s, i); i == len(s) {
+			return i, unexpected(s, i, "the end of the string")
 		}
-		if i == len(s) {
-			break
-		}
-		switch c := s[i]; {
-		case c == '"':
+		switch s[i] {
+		case '"':
 			return i + 1, nil
-		case c < ' ':
+		case '\\':
+			var err error
+			if i, err = escape(s, i+1); err != nil {
+				return i, err
+			}
+		default:
 			return i, &SyntaxError{i, "control character in a string"}
-		case c == '\\':
-			if i++; i == len(s) {
-				return i, unexpected(s, i, "an escape")
-			}
-			switch s[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				for end := i + 4; i < end; {
-					if i++; i >= len(s) || !hexadecimal(s[i]) {
-						return i, unexpected(s, i, "a hexadecimal digit")
-					}
-				}
-			default:
-				return i, unexpected(s, i, "an escape")
-			}
 		}
 	}
-	return i, unexpected(s, i, "the end of the string")
 }
 
-// plain reports whether eight bytes of a string have no quote, no backslash and no control character, with the old
-// trick to see in one word whether one of its bytes is zero, or less than another.
-func plain(s string) bool {
+// special returns where the first quote, backslash or control character is from i on, eight bytes at a time with the old
+// trick to see which byte of a word is zero, or less than another.
+func special(s string, i int) int {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	quote, backslash := w^'"'*ones, w^'\\'*ones
-	return ((quote-ones)&^quote|(backslash-ones)&^backslash|(w-' '*ones)&^w)&high == 0
+	for ; i+8 <= len(s); i += 8 {
+		b := s[i : i+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, backslash := w^'"'*ones, w^'\\'*ones
+		if found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-' '*ones)&^w) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s) && s[i] != '"' && s[i] != '\\' && s[i] >= ' '; i++ {
+	}
+	return i
+}
+
+// escape takes what stands behind a backslash.
+func escape(s string, i int) (int, error) {
+	if i == len(s) {
+		return i, unexpected(s, i, "an escape")
+	}
+	switch s[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1, nil
+	case 'u':
+		for range 4 {
+			if i++; i >= len(s) || !hexadecimal(s[i]) {
+				return i, unexpected(s, i, "a hexadecimal digit")
+			}
+		}
+		return i + 1, nil
+	}
+	return i, unexpected(s, i, "an escape")
 }
 
 func hexadecimal(c byte) bool {
