@@ -16,8 +16,12 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the command into bin/
-	go build -trimpath -o bin/ ./cmd/...
+build: client ## Build the command into bin/
+	go build -trimpath -tags socketioclient -o bin/ ./cmd/...
+
+.PHONY: client
+client: ## Fetch the Socket.IO client for browsers, to be embedded
+	@scripts/client
 
 .PHONY: serve
 serve: ## Run the server
@@ -104,7 +108,7 @@ bench: ## Run the benchmarks, and those beside the peers
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin coverage.out interop/node_modules
+	rm -rf bin coverage.out interop/node_modules socketio/bundle/node_modules socketio/bundle/dist
 
 bin/tally: tools/go.mod $(wildcard tools/tally/*.go)
 	@mkdir -p bin && cd tools && go build -o ../bin/ ./tally
