@@ -27,7 +27,11 @@ func (m *Message) packet() payload.Packet {
 type Prepared struct {
 	messages []Message
 	size     int
-	frames   [4]struct {
+	streams  [4]struct {
+		once sync.Once
+		all  []byte
+	}
+	frames [4]struct {
 		once sync.Once
 		all  []*ws.PreparedMessage
 		err  error

@@ -46,6 +46,8 @@ type Server struct {
 	heart *heart
 	crew  crew.Crew
 
+	streams streams // of WebTransport
+
 	compressor httpcompress.Compressor
 
 	mu       sync.Mutex
@@ -85,6 +87,10 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if e.set.CORS.Handle(w, r) {
 		return // it was a preflight
 	}
+	if open := openStream(r); open != nil {
+		e.serveStream(w, r, open)
+		return
+	}
 	values := r.URL.Query()
 	q := query{values, values.Get("sid"), values.Get("transport"), values.Get("EIO")}
 	upgrade := isUpgrade(r)
@@ -123,10 +129,8 @@ func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refus
 	default:
 		return nil, refuse(unknownTransport, "transport is neither polling nor websocket")
 	}
-	if origin := r.Header.Get("Origin"); strings.ContainsFunc(origin, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		return nil, refuse(badRequest, "illegal character in Origin")
-	} else if !set.CORS.Allowed(origin, r.Host) {
-		return nil, refuse(forbidden, "cross-origin request from "+origin+": Options.CORS does not allow it")
+	if refused := e.checkOrigin(r); refused != nil {
+		return nil, refused
 	}
 	if q.sid != "" {
 		s := e.Session(q.sid)
@@ -146,17 +150,39 @@ func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refus
 	if q.transport == WebSocket && !upgrade {
 		return nil, refuse(badRequest, "the request is not for a WebSocket")
 	}
-	if set.AllowRequest != nil {
-		if err := set.AllowRequest(r); err != nil {
-			refused := refuse(forbidden, "")
-			refused.message = err.Error()
-			return nil, refused
-		}
+	if refused := e.allow(r); refused != nil {
+		return nil, refused
 	}
 	if q.eio != "4" && (q.eio != "3" || !set.AllowEIO3) {
 		return nil, refuse(unsupportedProtocol, "EIO="+q.eio)
 	}
 	return nil, nil
+}
+
+// checkOrigin decides about the page that a request comes from.
+func (e *Server) checkOrigin(r *http.Request) *refusal {
+	origin := r.Header.Get("Origin")
+	switch {
+	case strings.ContainsFunc(origin, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+		return refuse(badRequest, "illegal character in Origin")
+	case !e.set.CORS.Allowed(origin, r.Host):
+		return refuse(forbidden, "cross-origin request from "+origin+": Options.CORS does not allow it")
+	}
+	return nil
+}
+
+// allow asks Options.AllowRequest about a handshake.
+func (e *Server) allow(r *http.Request) *refusal {
+	if e.set.AllowRequest == nil {
+		return nil
+	}
+	err := e.set.AllowRequest(r)
+	if err == nil {
+		return nil
+	}
+	refused := refuse(forbidden, "")
+	refused.message = err.Error()
+	return refused
 }
 
 var protocolNames = [...]string{3: "3", 4: "4"}
@@ -292,8 +318,9 @@ func (e *Server) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-empty:
+		err := e.streams.shutdown(ctx)
 		e.crew.Close()
-		return e.ws.Shutdown(ctx)
+		return errors.Join(err, e.ws.Shutdown(ctx))
 	case <-ctx.Done():
 		e.Close()
 		return context.Cause(ctx)
@@ -306,6 +333,7 @@ func (e *Server) Close() error {
 	for _, s := range all {
 		s.end(&CloseError{Reason: ServerClose})
 	}
+	e.streams.close()
 	e.crew.Close()
 	return e.ws.Close()
 }
