@@ -14,7 +14,6 @@ type Data struct {
 	named  bool
 	format Format  // nil: only values
 	raw    string  // what came, the name included
-	first  uint32  // where the arguments begin in raw
 	count  uint32  // of arguments in raw
 	bounds [4]span // of the first arguments in raw; the others are looked for
 	binary *binaries
@@ -40,7 +39,6 @@ func Received(f Format, raw string, count int, event bool, name string) Data {
 		_, at = f.Next(raw, 0)
 		d.count--
 	}
-	d.first = uint32(at)
 	for i := range min(int(d.count), len(d.bounds)) {
 		start, end := f.Next(raw, at)
 		d.bounds[i] = span{uint32(start), uint32(end)}
@@ -62,7 +60,7 @@ func (d Data) Append(args ...any) Data {
 	return d
 }
 
-// Value returns argument i, or the zero Value if there are not so many.
+// Value returns argument i, or the zero Value if there are not so many. To look at many of them, use [Data.All].
 func (d *Data) Value(i int) Value {
 	switch {
 	case i < 0 || i >= d.Len():

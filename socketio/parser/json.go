@@ -13,7 +13,8 @@ import (
 // Values of Go become what [encoding/json] makes of them, with two exceptions. Characters that mean something in HTML
 // are not escaped. And what is binary stays binary: a []byte, wherever it is in a value, be it a field, an element, in
 // an interface or behind a pointer, leaves as an attachment, and nil as null. A type with its own MarshalJSON or
-// MarshalText, [encoding/json.RawMessage] too, is left alone; so is an array of bytes, which is one of numbers.
+// MarshalText, [encoding/json.RawMessage] too, is left alone; so is an array of bytes, which is one of numbers. Official
+// clients take 10 attachments in a packet and close the connection if there are more.
 var JSON Codec = jsonCodec{}
 
 type jsonCodec struct{}
@@ -38,7 +39,7 @@ func (jsonCodec) Encode(dst []Message, p *Packet) ([]Message, error) {
 	}
 	buf := appendHead(make([]byte, 0, size), p, len(t.Binaries))
 	buf = append(buf, t.JSON...)
-	dst = append(dst, Message{Data: buf[:len(buf):len(buf)]})
+	dst = append(dst, Message{Data: slices.Clip(buf)})
 	for _, b := range t.Binaries {
 		data := b.Data
 		if !b.Shared {

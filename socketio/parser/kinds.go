@@ -67,8 +67,8 @@ func (q *question) search(t reflect.Type, seen map[reflect.Type]bool) bool {
 	case reflect.Pointer, reflect.Map, reflect.Array, reflect.Slice:
 		return q.search(t.Elem(), seen)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); isRead(f) && q.search(f.Type, seen) {
+		for f := range t.Fields() {
+			if isRead(f) && q.search(f.Type, seen) {
 				return true
 			}
 		}

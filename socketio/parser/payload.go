@@ -18,8 +18,10 @@ func (p *Packet) readPayload(s string, i, attachments int) error {
 	}
 	d := &p.Data
 	d.format = textFormat{}
-	var err error
-	end := 0
+	var (
+		end int
+		err error
+	)
 	switch c := s[i]; {
 	case p.Type == Disconnect:
 		return &Error{Part: PartPayload, Offset: i, Reason: "a DISCONNECT has none"}
@@ -75,7 +77,6 @@ func (d *Data) readArray(s string, i int, event bool) (int, error) {
 			if err := d.readName(s[i:end], i); err != nil {
 				return i, err
 			}
-			d.first = uint32(end - base)
 		default:
 			if d.count < uint32(len(d.bounds)) {
 				d.bounds[d.count] = span{uint32(i - base), uint32(end - base)}

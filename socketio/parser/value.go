@@ -11,7 +11,8 @@ import (
 //
 // The zero Value is that of an argument which is not there: decoding it is [ErrMissing], and it is encoded as null.
 //
-// As part of a type that is decoded into, a Value takes what is there undecoded.
+// As part of a type that is decoded into, a Value takes what is there undecoded; what came by another codec than the
+// default one is translated to that first.
 type Value struct {
 	format Format
 	raw    string
