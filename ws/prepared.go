@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"baro.dev/ws/internal/deflate"
@@ -12,8 +13,9 @@ import (
 // it, and its bytes are shared by all of them. It may be used concurrently.
 type PreparedMessage struct {
 	typ   MessageType
-	data  []byte
-	frame []byte // for connections without compression
+	data  []byte    // of all of them, one behind the other, if there are several
+	frame []byte    // for connections without compression
+	parts []Message // if there are several
 
 	mu         sync.Mutex
 	compressed map[variant]packed
@@ -35,8 +37,39 @@ func NewPreparedMessage(t MessageType, data []byte) (*PreparedMessage, error) {
 	return &PreparedMessage{typ: t, data: data, frame: append(encoded, data...)}, nil
 }
 
-// Message returns the message. Its data must not be changed.
-func (p *PreparedMessage) Message() Message { return Message{p.typ, p.data} }
+// NewPreparedMessages prepares several messages that are sent as if they were one: nothing that others send comes between them,
+// and either all of them are sent or none. Their data must not be changed any more.
+func NewPreparedMessages(messages ...Message) (*PreparedMessage, error) {
+	if len(messages) == 1 {
+		return NewPreparedMessage(messages[0].Type, messages[0].Data)
+	}
+	size := 0
+	for _, m := range messages {
+		if err := checkMessage(m.Type, m.Data); err != nil {
+			return nil, err
+		}
+		size += len(m.Data)
+	}
+	p := &PreparedMessage{
+		data:  make([]byte, 0, size),
+		frame: make([]byte, 0, size+len(messages)*frame.MaxHeaderSize),
+		parts: slices.Clone(messages),
+	}
+	for _, m := range messages {
+		h := frame.Header{Opcode: frame.Opcode(m.Type), Fin: true, Length: len(m.Data)}
+		p.frame = append(h.Append(p.frame), m.Data...)
+		p.data = append(p.data, m.Data...)
+	}
+	return p, nil
+}
+
+// Message returns the message, or the first of several. Its data must not be changed.
+func (p *PreparedMessage) Message() Message {
+	if len(p.parts) > 0 {
+		return p.parts[0]
+	}
+	return Message{p.typ, p.data}
+}
 
 // pack returns the message compressed without context, which every inflater understands whatever came before.
 func (p *PreparedMessage) pack(v variant) packed {
@@ -45,9 +78,18 @@ func (p *PreparedMessage) pack(v variant) packed {
 	if c, ok := p.compressed[v]; ok {
 		return c
 	}
-	c := packed{payload: deflate.Compress(nil, p.data, v.level, v.bits, nil)}
-	h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true, Compressed: true, Length: len(c.payload)}
-	c.frame = append(h.Append(make([]byte, 0, frame.MaxHeaderSize+len(c.payload))), c.payload...)
+	var c packed
+	if len(p.parts) == 0 {
+		c.payload = deflate.Compress(nil, p.data, v.level, v.bits, nil)
+		h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true, Compressed: true, Length: len(c.payload)}
+		c.frame = append(h.Append(make([]byte, 0, frame.MaxHeaderSize+len(c.payload))), c.payload...)
+	}
+	for _, m := range p.parts {
+		start := len(c.payload)
+		c.payload = deflate.Compress(c.payload, m.Data, v.level, v.bits, nil)
+		h := frame.Header{Opcode: frame.Opcode(m.Type), Fin: true, Compressed: true, Length: len(c.payload) - start}
+		c.frame = append(h.Append(c.frame), c.payload[start:]...)
+	}
 	if p.compressed == nil {
 		p.compressed = make(map[variant]packed)
 	}
@@ -66,6 +108,9 @@ func (c *core) WritePrepared(ctx context.Context, p *PreparedMessage) error {
 }
 
 func (c *core) sendPrepared(w waiting, p *PreparedMessage) error {
+	if len(p.parts) > 0 {
+		return c.sendParts(w, p)
+	}
 	h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true}
 	d := c.deflate
 	if d == nil || len(p.data) < d.threshold {
@@ -93,6 +138,40 @@ func (c *core) sendPrepared(w waiting, p *PreparedMessage) error {
 	if c.client {
 		h.Compressed = true
 		return c.sendFrame(w, size, h, v.payload)
+	}
+	return c.sendShared(w, size, v.frame)
+}
+
+// sendParts sends several messages as one.
+func (c *core) sendParts(w waiting, p *PreparedMessage) error {
+	if c.client {
+		// Each frame is masked with a key of its own.
+		for _, m := range p.parts {
+			if err := c.sendMessage(w, m.Type, m.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	d := c.deflate
+	if d == nil || len(p.data) < d.threshold {
+		return c.sendShared(w, 0, p.frame)
+	}
+	v := p.pack(variant{d.level, d.sendBits})
+	if d.sent == nil && len(v.frame) >= len(p.frame) {
+		return c.sendShared(w, 0, p.frame)
+	}
+	size := max(len(v.frame), len(p.frame))
+	if err := c.reserve(w, size); err != nil {
+		return err
+	}
+	if d.sent != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.streaming { // the window belongs to a Writer
+			return c.sendShared(w, size, p.frame)
+		}
+		d.sent.Write(p.data)
 	}
 	return c.sendShared(w, size, v.frame)
 }

@@ -71,7 +71,7 @@ func (s *Socket) queuePacked(w waiting, m *PreparedMessage) {
 	frame, pack := m.frame, len(m.data) >= d.threshold
 	if pack {
 		v := m.pack(variant{d.level, d.sendBits})
-		if pack = d.sent != nil || len(v.payload) < len(m.data); pack {
+		if pack = d.sent != nil || len(v.frame) < len(m.frame); pack {
 			frame = v.frame
 		}
 	}
