@@ -42,8 +42,8 @@ func (e *Server) Broadcast(to []*Session, p *Prepared, volatile bool) {
 		if len(sockets) == 0 {
 			continue
 		}
-		if messages, err := p.webSocket(payload.Format(format)); err == nil {
-			e.ws.Multicast(sockets, messages...)
+		if m, err := p.webSocket(payload.Format(format)); err == nil {
+			e.ws.Multicast(sockets, m)
 		}
 		clear(sockets)
 		all[format] = sockets[:0]

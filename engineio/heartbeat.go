@@ -15,12 +15,14 @@ var errHeartbeat = errors.New("engineio: heartbeat in the wrong direction")
 // beat is what is known of a session's heartbeat. Session.mu guards it, but for what is atomic and the timer, which is the
 // heart's.
 type beat struct {
-	timer    timerwheel.Timer[*Session]
-	due      time.Duration // of the next ping, or the answer to the one that is out
-	pinged   bool          // a ping is out
-	extended bool          // the client has been given more time to answer it
-	sign     atomic.Bool   // something has come since
-	last     atomic.Int64  // when something came last, of protocol 3
+	timer     timerwheel.Timer[*Session]
+	due       time.Duration // of the next ping, or the answer to the one that is out
+	pinged    bool          // a ping is out
+	extended  bool          // the client has been given more time to answer it
+	look      time.Duration // when the heart looks
+	scheduled bool          // it will
+	sign      atomic.Bool   // something has come since
+	last      atomic.Int64  // when something came last, of protocol 3
 }
 
 // heard notes that something has come.
@@ -32,24 +34,50 @@ func (s *Session) heard() {
 	}
 }
 
+// beats begins the time until the next ping. mu is held.
+func (s *Session) beats(now time.Duration) {
+	b, h, set := &s.beat, s.server.heart, s.server.set
+	b.pinged = false
+	b.due = h.early(now + set.PingInterval)
+	if s.format.Protocol() == 3 { // the client pings
+		b.due = now + set.PingInterval + set.PingTimeout
+	}
+	if !b.scheduled || b.due < b.look {
+		s.look(b.due)
+	}
+}
+
+// look has tick called at a time. mu is held.
+func (s *Session) look(at time.Duration) {
+	s.beat.scheduled, s.beat.look = true, at
+	s.server.heart.schedule(s, at)
+}
+
 // ponged notes the answer to a ping.
 func (s *Session) ponged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := &s.beat; b.pinged {
-		b.pinged = false
-		b.due = s.server.heart.now() + s.server.set.PingInterval
+	if s.beat.pinged && s.state == open {
+		s.beats(s.server.heart.now())
 	}
 }
 
 // pulse reports whether the client is overdue, or else when to look again. mu is held.
 func (s *Session) pulse(now time.Duration) (overdue bool, at time.Duration) {
 	b, set := &s.beat, s.server.set
+	held := s.inbox.held.Load() // what has come is not read, since the handler is slow
 	switch {
 	case s.format.Protocol() == 3: // the client pings
 		at = time.Duration(b.last.Load()) + set.PingInterval + set.PingTimeout
+		if held {
+			at = max(at, now+set.PingTimeout)
+		}
 		return now >= at, at
 	case now < b.due || !b.pinged:
+		return false, b.due
+	case held:
+		b.extended = false
+		b.due = now + set.PingTimeout
 		return false, b.due
 	case b.sign.Load() && !b.extended:
 		b.extended = true
@@ -80,10 +108,16 @@ func (s *Session) tick(now time.Duration) {
 	case closed:
 		s.mu.Unlock()
 		return
-	case closing: // nobody has come to hear of it
-		why := s.poll.why
+	case closing:
+		p, late := s.poll, now < s.beat.due
+		switch {
+		case p == nil: // it ends this moment
+		case late: // it has been closed since the heart looked
+			s.look(s.beat.due)
+		default: // nobody has come to hear of it
+			defer s.end(p.why)
+		}
 		s.mu.Unlock()
-		s.end(why)
 		return
 	}
 	overdue, at := s.pulse(now)
@@ -92,24 +126,25 @@ func (s *Session) tick(now time.Duration) {
 		ping = true
 		b.pinged, b.extended = true, false
 		b.sign.Store(false)
-		b.due = now + s.server.set.PingTimeout
+		b.due = max(b.due, now-maxLate) + s.server.set.PingTimeout
 		at = b.due
+	}
+	if !overdue {
+		s.look(at)
 	}
 	s.mu.Unlock()
 	switch {
 	case overdue:
 		s.end(&CloseError{Reason: PingTimeout})
-		return
 	case ping:
 		s.sendPacket(payload.Ping, nil)
 	}
-	s.server.heart.schedule(s, at)
 }
 
 // heart beats for all sessions: one timer wheel, and a goroutine that exists while there are sessions.
 type heart struct {
 	start  time.Time
-	coarse time.Duration // times are rounded up to it, so that the heart beats for many at once
+	coarse time.Duration // times are rounded to it, so that the heart beats for many at once
 
 	mu      sync.Mutex
 	wheel   *timerwheel.Wheel[*Session]
@@ -121,12 +156,14 @@ type heart struct {
 const (
 	heartTick  = 5 * time.Millisecond
 	heartSlots = 8192
+	// maxLate is how much later a ping may leave than it should have without the client being given more time to answer.
+	maxLate = 10 * time.Millisecond
 )
 
 func newHeart(interval time.Duration) *heart {
 	return &heart{
 		start:  time.Now(),
-		coarse: max(1, interval/64),
+		coarse: max(heartTick, (interval / 64).Truncate(heartTick)),
 		wheel:  timerwheel.New[*Session](heartTick, heartSlots),
 		wake:   make(chan struct{}, 1),
 	}
@@ -134,6 +171,10 @@ func newHeart(interval time.Duration) *heart {
 
 // now is the time of the heart.
 func (h *heart) now() time.Duration { return time.Since(h.start) }
+
+// early is the time of a ping that should leave at a time: a little before it rather than after, so that the client's silence is noticed
+// in time.
+func (h *heart) early(at time.Duration) time.Duration { return at.Truncate(h.coarse) }
 
 // schedule has s.tick called at a time.
 func (h *heart) schedule(s *Session, at time.Duration) {
@@ -170,10 +211,18 @@ func (h *heart) stop(s *Session) {
 	}
 }
 
-func (h *heart) run() {
+func (h *heart) run() { h.goOn(nil) }
+
+// goOn is run, beginning with sessions that are due.
+func (h *heart) goOn(due []*Session) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var due []*Session
+	returned := false
+	defer func() {
+		if !returned { // a handler has ended the goroutine
+			go h.goOn(due)
+		}
+	}()
 	for {
 		now := h.now()
 		h.mu.Lock()
@@ -182,6 +231,7 @@ func (h *heart) run() {
 		if !ok && len(due) == 0 {
 			h.running = false
 			h.mu.Unlock()
+			returned = true
 			return
 		}
 		h.next = next
@@ -189,12 +239,13 @@ func (h *heart) run() {
 			h.next = now // whoever is due has yet to be scheduled again
 		}
 		h.mu.Unlock()
-		for i, s := range due {
-			s.tick(now)
-			due[i] = nil
-		}
 		if len(due) > 0 {
-			due = due[:0]
+			for len(due) > 0 {
+				s := due[len(due)-1]
+				due[len(due)-1] = nil
+				due = due[:len(due)-1]
+				s.tick(now)
+			}
 			continue // they have been scheduled again
 		}
 		timer.Reset(next - h.now())

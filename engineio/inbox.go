@@ -12,9 +12,9 @@ type inbox struct {
 	mu      sync.Mutex
 	batch   *batch
 	working bool
-	held    bool        // reading pauses
-	muted   atomic.Bool // no message is handled any more
-	room    chan struct{}
+	muted   atomic.Bool   // no message is handled any more
+	held    atomic.Bool   // reading pauses
+	room    chan struct{} // closed when it goes on
 }
 
 // batch is messages, in order.
@@ -74,7 +74,7 @@ func (s *Session) deliver(m Message) {
 	}
 	in.mu.Unlock()
 	if start {
-		e.crew.Handle(s)
+		e.crew.Handle((*worker)(s))
 		s.yield()
 	}
 }
@@ -89,25 +89,41 @@ func (in *inbox) add(e event, data []byte) *batch {
 	return b
 }
 
-// post has an event handled.
-func (s *Session) post(ev event) {
+// postClosed has OnClose called, and never by the caller: who ends a session may hold locks that the handler needs, or be the
+// heart of all.
+func (s *Session) postClosed(why *CloseError) {
 	in := &s.inbox
 	in.mu.Lock()
-	in.add(ev, nil)
+	in.add(event{closed: why}, nil)
 	start := !in.working
 	in.working = true
 	in.mu.Unlock()
-	switch {
-	case !start:
-	case s.server.set.Inline:
-		s.work()
-	default:
-		s.server.crew.Handle(s)
+	if start {
+		s.server.crew.Handle((*worker)(s))
 	}
 }
 
-// Work is for the server's crew.
-func (s *Session) Work() { s.work() }
+// worker is a session that the server's crew works for.
+type worker Session
+
+// Work implements crew.Worker.
+func (w *worker) Work() { (*Session)(w).work() }
+
+// mute has no message handled any more, and nobody wait for that.
+func (in *inbox) mute() {
+	in.muted.Store(true)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.makeRoom()
+}
+
+// makeRoom lets those go on who wait for room. mu is held.
+func (in *inbox) makeRoom() {
+	if in.room != nil {
+		close(in.room)
+		in.room = nil
+	}
+}
 
 // work handles what waits.
 func (s *Session) work() {
@@ -131,18 +147,14 @@ func (s *Session) work() {
 		in.mu.Lock()
 		b = in.batch
 		in.batch = nil
-		resume := in.held
-		in.held = false
+		resume := in.held.Swap(false)
 		if b == nil {
 			in.working = false
 		}
-		room := in.room
-		if resume {
-			in.room = nil
-		}
+		in.makeRoom()
 		in.mu.Unlock()
 		if resume {
-			s.resume(room)
+			s.resume()
 		}
 		if b == nil {
 			break
@@ -241,8 +253,9 @@ func (s *Session) pause() {
 	if l := s.current(); l != nil {
 		l.pause()
 	}
-	if in := &s.inbox; !in.held {
-		in.held = true
+	in := &s.inbox
+	in.held.Store(true)
+	if in.room == nil && !in.muted.Load() {
 		in.room = make(chan struct{})
 	}
 }
@@ -254,10 +267,10 @@ func (in *inbox) crowded() <-chan struct{} {
 	return in.room
 }
 
-// resume ends pause.
-func (s *Session) resume(room chan struct{}) {
+// resume ends pause. What the client has sent meanwhile counts from now on.
+func (s *Session) resume() {
+	s.heard()
 	if l := s.current(); l != nil {
 		l.resume()
 	}
-	close(room)
 }

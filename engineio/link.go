@@ -12,7 +12,9 @@ type link interface {
 	name() string
 	// send sends a packet without waiting. p.Data is the caller's again when it returns.
 	send(p payload.Packet, uncompressed bool) error
-	// sendPrepared sends messages, with nothing between them as long as nobody else sends.
+	// sendAll sends messages, with nothing between them, or none.
+	sendAll(messages []Message) error
+	// sendPrepared is sendAll for prepared messages.
 	sendPrepared(p *Prepared) error
 	// buffered returns how many bytes wait for the client to take them.
 	buffered() int

@@ -33,7 +33,7 @@ type Prepared struct {
 	}
 	frames [4]struct {
 		once sync.Once
-		all  []*ws.PreparedMessage
+		all  *ws.PreparedMessage
 		err  error
 	}
 }
@@ -47,21 +47,21 @@ func NewPrepared(messages ...Message) *Prepared {
 	return p
 }
 
-// webSocket returns the messages as WebSocket messages of a format.
-func (p *Prepared) webSocket(format payload.Format) ([]*ws.PreparedMessage, error) {
+// webSocket returns the messages as WebSocket messages of a format, which leave as one.
+func (p *Prepared) webSocket(format payload.Format) (*ws.PreparedMessage, error) {
 	f := &p.frames[format]
-	f.once.Do(func() {
-		for i := range p.messages {
-			packet := p.messages[i].packet()
-			m, err := ws.NewPreparedMessage(messageType(format.IsBinary(packet)), format.AppendMessage(nil, packet))
-			if err != nil {
-				f.err = err
-				return
-			}
-			f.all = append(f.all, m)
-		}
-	})
+	f.once.Do(func() { f.all, f.err = together(format, p.messages) })
 	return f.all, f.err
+}
+
+// together returns messages as WebSocket messages of a format, which leave as one.
+func together(format payload.Format, messages []Message) (*ws.PreparedMessage, error) {
+	all := make([]ws.Message, len(messages))
+	for i := range messages {
+		packet := messages[i].packet()
+		all[i] = ws.Message{Type: messageType(format.IsBinary(packet)), Data: format.AppendMessage(nil, packet)}
+	}
+	return ws.NewPreparedMessages(all...)
 }
 
 func messageType(binary bool) ws.MessageType {

@@ -45,7 +45,7 @@ func (p *polling) waiting() bool { return p.get != nil && len(p.out) == 0 }
 // add queues a packet, whose data is copied if it is lent.
 func (p *polling) add(packet payload.Packet, uncompressed, lent bool) error {
 	size := len(packet.Data) + packetBytes
-	if p.size+size > p.max && packet.Type == payload.Message {
+	if p.size+size > p.max && packet.Type != payload.Close {
 		return ErrBufferFull
 	}
 	if lent {
@@ -91,6 +91,7 @@ var (
 	errOverlap = errors.New("engineio: a poll came while another one waited")
 	errPosting = errors.New("engineio: a POST came while another one was being received")
 	errAborted = errors.New("engineio: the client has aborted its poll")
+	errGone    = errors.New("engineio: the client is gone before its POST was handled")
 	errBinary  = errors.New("engineio: protocol 4 has no binary payloads")
 	errTooLong = errors.New("engineio: body is longer than MaxHTTPBufferSize")
 )
@@ -120,7 +121,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		}
 		s.mu.Lock()
 		p.get = nil
-		if len(p.out) == 0 {
+		if r.Context().Err() != nil && s.poll == p && s.state == open { // what it would have got is not to be lost silently
 			s.mu.Unlock()
 			s.end(&CloseError{TransportError, errAborted})
 			return
@@ -130,14 +131,16 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	p.out, p.size = nil, 0
 	last, why := s.state == closing && s.poll == p, p.why
 	s.mu.Unlock()
-	s.answer(w, r, p, out)
 	if last {
-		s.finish(why)
+		defer s.finish(why)
+	}
+	if err := s.answer(w, r, p, out); err != nil && !last {
+		s.end(&CloseError{TransportError, err})
 	}
 }
 
 // answer writes packets as the answer to a poll.
-func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *polling, out []outgoing) {
+func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *polling, out []outgoing) error {
 	packets := make([]payload.Packet, len(out))
 	compress := false
 	for i := range out {
@@ -145,7 +148,7 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *polling, out
 		compress = compress || !out[i].uncompressed
 	}
 	body, contentType := s.encode(p, packets)
-	s.server.write(w, r, body, contentType, compress)
+	return s.server.write(w, r, body, contentType, compress)
 }
 
 // encode returns packets as the body of an answer.
@@ -168,7 +171,7 @@ const (
 )
 
 // write writes an answer with 200.
-func (e *Server) write(w http.ResponseWriter, r *http.Request, body []byte, contentType string, compress bool) {
+func (e *Server) write(w http.ResponseWriter, r *http.Request, body []byte, contentType string, compress bool) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")
@@ -190,7 +193,15 @@ func (e *Server) write(w http.ResponseWriter, r *http.Request, body []byte, cont
 	if e.set.Headers != nil {
 		e.set.Headers(h, r, r.URL.Query().Get("sid") == "")
 	}
-	_, _ = w.Write(body)
+	// A client that takes longer is taken for dead anyway. Other answers may follow on the same connection.
+	c := http.NewResponseController(w)
+	bounded := c.SetWriteDeadline(time.Now().Add(e.set.PingInterval+e.set.PingTimeout)) == nil
+	if _, err := w.Write(body); err != nil || !bounded {
+		return err
+	}
+	err := c.Flush()
+	_ = c.SetWriteDeadline(time.Time{})
+	return err
 }
 
 // servePost receives a POST.
@@ -276,6 +287,7 @@ func (s *Session) receivePost(w http.ResponseWriter, r *http.Request, p *polling
 			select {
 			case <-room:
 			case <-r.Context().Done():
+				return &CloseError{TransportError, errGone}
 			}
 		}
 		if why := s.receive(packet); why != nil {

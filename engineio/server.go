@@ -51,8 +51,8 @@ type Server struct {
 	compressor httpcompress.Compressor
 
 	mu       sync.Mutex
-	sessions map[string]*Session
-	count    int // of sessions whose OnClose has not returned
+	sessions map[string]*Session // nil: the id is taken by a session that is about to begin
+	count    int                 // of sessions whose OnClose has not returned
 	draining bool
 	empty    chan struct{} // closed when count is 0, while draining
 }
@@ -147,8 +147,8 @@ func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refus
 	if r.Method != http.MethodGet && r.Method != http.MethodConnect {
 		return nil, refuse(badHandshakeMethod, r.Method)
 	}
-	if q.transport == WebSocket && !upgrade {
-		return nil, refuse(badRequest, "the request is not for a WebSocket")
+	if upgrade != (q.transport == WebSocket) {
+		return nil, refuse(badRequest, "a request for a WebSocket has transport=websocket, and no other has")
 	}
 	if refused := e.allow(r); refused != nil {
 		return nil, refused
@@ -225,32 +225,55 @@ func (e *Server) newSession(r *http.Request, q query) (*Session, error) {
 		rand.Read(random[:])
 		s.id = base64.RawURLEncoding.EncodeToString(random[:])
 	}
-	now := e.heart.now()
-	s.beat.due = now + e.set.PingInterval
-	s.beat.last.Store(int64(now))
+	s.beat.last.Store(int64(e.heart.now()))
+	s.inbox.working = true // until OnOpen has returned
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	_, taken := e.sessions[s.id]
 	switch {
 	case e.draining:
 		return nil, ErrServerClosed
-	case e.sessions[s.id] != nil || s.id == "":
+	case taken || s.id == "":
 		return nil, errors.New("engineio: GenerateID returned an id that is in use, or none")
 	}
-	e.sessions[s.id] = s
+	e.sessions[s.id] = nil
 	e.count++
 	return s, nil
 }
 
-// started is called when the handshake has been sent.
+// started is called when there is a transport. From now on others know the session.
 func (s *Session) started(r *http.Request) {
 	e := s.server
-	_, at := s.pulse(e.heart.now())
-	e.heart.schedule(s, at)
+	defer s.begin() // deferred, since the handler may end the goroutine
+	e.mu.Lock()
+	e.sessions[s.id] = s
+	draining := e.draining
+	e.mu.Unlock()
 	if e.set.InitialPacket != "" {
 		_ = s.Send(Message{Data: []byte(e.set.InitialPacket)})
 	}
 	if e.OnOpen != nil {
 		s.guard(func() { e.OnOpen(s, r) })
+	}
+	if draining {
+		s.close(&CloseError{Reason: ServerClose})
+	}
+}
+
+// begin is called when OnOpen has returned: the heart begins to beat, and what there is for other handlers is handled.
+func (s *Session) begin() {
+	s.mu.Lock()
+	if s.state == open {
+		s.beats(s.server.heart.now())
+	}
+	s.mu.Unlock()
+	in := &s.inbox
+	in.mu.Lock()
+	waits := in.batch != nil
+	in.working = waits
+	in.mu.Unlock()
+	if waits {
+		s.server.crew.Handle((*worker)(s))
 	}
 }
 
@@ -344,7 +367,9 @@ func (e *Server) drain() (all []*Session, empty <-chan struct{}) {
 	defer e.mu.Unlock()
 	e.draining = true
 	for _, s := range e.sessions {
-		all = append(all, s)
+		if s != nil { // else it sees by itself
+			all = append(all, s)
+		}
 	}
 	gone := e.empty
 	if gone == nil {

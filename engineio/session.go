@@ -94,19 +94,21 @@ func (s *Session) Send(messages ...Message) error {
 		return ErrClosed
 	}
 	var err error
-	if s.link != nil {
+	switch l := s.link; {
+	case l != nil && len(messages) == 1:
+		err = l.send(messages[0].packet(), messages[0].Uncompressed)
+	case l != nil:
+		err = l.sendAll(messages)
+	default:
 		for i := range messages {
-			if err = s.link.send(messages[i].packet(), messages[i].Uncompressed); err != nil {
+			if err = s.poll.add(messages[i].packet(), messages[i].Uncompressed, true); err != nil {
 				break
 			}
 		}
-		s.mu.Unlock()
-		return err
+		return s.added(err) // unlocks
 	}
-	for i := range messages {
-		err = s.poll.add(messages[i].packet(), messages[i].Uncompressed, true)
-	}
-	return s.added(err)
+	s.mu.Unlock()
+	return err
 }
 
 // SendPrepared is Send for prepared messages.
@@ -139,15 +141,15 @@ func (s *Session) added(err error) error {
 // sendPacket sends a packet of the protocol's own.
 func (s *Session) sendPacket(t payload.Type, data []byte) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch p := (payload.Packet{Type: t, Data: data}); {
 	case s.state != open:
 	case s.link != nil:
 		_ = s.link.send(p, false)
 	default:
-		_ = s.poll.add(p, false, true)
-		s.poll.wake()
+		_ = s.added(s.poll.add(p, false, true)) // unlocks
+		return
 	}
+	s.mu.Unlock()
 }
 
 // Close ends the session when what was sent has left. From then on nothing can be sent, and no message is handled.
@@ -172,11 +174,13 @@ func (s *Session) close(why *CloseError) {
 	_ = s.poll.add(payload.Packet{Type: payload.Close}, false, false)
 	s.poll.wake()
 	s.poll.why = why
-	s.mu.Unlock()
 	if !waiting {
-		s.server.heart.schedule(s, s.server.heart.now()+lastPoll)
+		s.beat.due = s.server.heart.now() + lastPoll
+		s.server.heart.schedule(s, s.beat.due)
+		s.mu.Unlock()
 		return
 	}
+	s.mu.Unlock()
 	s.finish(why)
 }
 
@@ -185,39 +189,37 @@ func (s *Session) CloseNow() { s.end(&CloseError{Reason: ForcedClose}) }
 
 // end ends the session and cuts what there is of a transport.
 func (s *Session) end(why *CloseError) {
-	s.mu.Lock()
-	l := s.link
-	s.mu.Unlock()
-	if s.finish(why) && l != nil {
+	if l, ended := s.finish(why); ended && l != nil {
 		l.cut()
 	}
 }
 
-// finish ends the session, whose transport sees to itself, and reports whether it has not been before.
-func (s *Session) finish(why *CloseError) bool {
+// finish ends the session, whose link sees to itself, and reports whether it has not been before.
+func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	s.mu.Lock()
 	if s.state == closed {
 		s.mu.Unlock()
-		return false
+		return nil, false
 	}
 	s.state = closed
+	l = s.link
 	var probe *probe
 	if p := s.poll; p != nil {
 		probe, p.probe = p.probe, nil
 		p.leave(why)
 	}
 	s.mu.Unlock()
-	s.inbox.muted.Store(true)
+	s.inbox.mute()
 	s.server.heart.stop(s)
 	s.server.forget(s)
 	if probe != nil {
 		probe.fail()
 	}
+	defer s.postClosed(why) // deferred, since the handler may end the goroutine
 	if ended := s.server.Ended; ended != nil {
 		s.guard(func() { ended(s, why) })
 	}
-	s.post(event{closed: why})
-	return true
+	return l, true
 }
 
 // receive handles a packet.

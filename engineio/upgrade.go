@@ -41,7 +41,7 @@ func (s *Session) startProbe(transport string) (*probe, *refusal) {
 	return p, nil
 }
 
-// served is called when the WebSocket has been opened, or could not be.
+// served implements opener.
 func (p *probe) served() {
 	p.s.mu.Lock()
 	failed := p.link == nil
@@ -132,7 +132,7 @@ func (p *probe) takeOver(l link) bool {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.done || !p.probed || s.state != open || s.poll == nil {
+	if p.done || !p.probed || s.state != open || s.poll == nil || s.poll.posting { // a client that upgrades has stopped polling
 		return false
 	}
 	p.done = true

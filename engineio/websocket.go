@@ -39,6 +39,8 @@ func (e *Server) newWebSocketServer() *ws.Server {
 // opener is whom a WebSocket is opened for: a session that begins with it, or one that may be upgraded to it.
 type opener interface {
 	opened(c *ws.Socket, r *http.Request)
+	// served is called when it has been opened, or could not be.
+	served()
 }
 
 type openerKey struct{}
@@ -67,22 +69,11 @@ func (e *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, q query,
 		}
 		o = (*newcomer)(s)
 	}
+	defer o.served() // deferred, since what e calls may panic, or end the goroutine
 	if e.set.Headers != nil {
 		e.set.Headers(w.Header(), r, s == nil)
 	}
-	served := false
-	defer func() {
-		if n, ok := o.(*newcomer); ok && !served {
-			n.abandon()
-		}
-	}()
 	e.ws.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), openerKey{}, o)))
-	switch o := o.(type) {
-	case *newcomer:
-		served = (*Session)(o).current() != nil
-	case *probe:
-		o.served()
-	}
 }
 
 // newcomer is a session that waits for its WebSocket.
@@ -92,18 +83,17 @@ func (n *newcomer) opened(c *ws.Socket, r *http.Request) {
 	s := (*Session)(n)
 	c.Data = s
 	l := socketLink{c, s.format}
-	s.mu.Lock()
 	s.link = l
-	s.mu.Unlock()
 	_ = l.send(payload.Packet{Type: payload.Open, Data: s.handshake([]string{})}, false)
 	s.started(r)
 }
 
-// abandon forgets a session without a WebSocket.
-func (n *newcomer) abandon() {
-	s := (*Session)(n)
-	s.server.forget(s)
-	s.server.left()
+// served forgets a session without a WebSocket.
+func (n *newcomer) served() {
+	if s := (*Session)(n); s.current() == nil {
+		s.server.forget(s)
+		s.server.left()
+	}
 }
 
 // frame handles what comes over the WebSocket of the session.
@@ -121,8 +111,7 @@ func (s *Session) frame(_ *ws.Socket, m ws.Message) {
 	if why.Reason != TransportClose {
 		s.server.set.Logger.Debug("session breaks the protocol", "remote", s.addr, "error", why)
 	}
-	l := s.current()
-	if s.finish(why) && l != nil {
+	if l, ended := s.finish(why); ended && l != nil {
 		l.close()
 	}
 }
@@ -134,6 +123,9 @@ func (s *Session) gone(err error) {
 	if errors.As(err, &closed) && closed.Code != ws.StatusNormalClosure && closed.Code != ws.StatusGoingAway &&
 		closed.Code != ws.StatusNoStatus && closed.Code != ws.StatusAbnormalClosure {
 		reason = TransportError
+	}
+	if errors.Is(err, ws.ErrQueueFull) {
+		reason, err = TransportError, ErrBufferFull
 	}
 	s.finish(&CloseError{reason, err})
 }
@@ -159,14 +151,20 @@ func (l socketLink) send(p payload.Packet, uncompressed bool) error {
 	return err
 }
 
-func (l socketLink) sendPrepared(p *Prepared) error {
-	all, err := p.webSocket(l.format)
-	for _, m := range all {
-		if err = l.Socket.SendPrepared(m); err != nil {
-			break
-		}
+func (l socketLink) sendAll(messages []Message) error {
+	m, err := together(l.format, messages)
+	if err != nil {
+		return err
 	}
-	return l.result(err)
+	return l.result(l.Socket.SendPrepared(m))
+}
+
+func (l socketLink) sendPrepared(p *Prepared) error {
+	m, err := p.webSocket(l.format)
+	if err != nil {
+		return err
+	}
+	return l.result(l.Socket.SendPrepared(m))
 }
 
 // result is a ws error as one of this package.
@@ -177,6 +175,9 @@ func (l socketLink) result(err error) error {
 	case errors.Is(err, ws.ErrQueueFull):
 		return ErrBufferFull
 	case errors.Is(err, ws.ErrClosed):
+		return ErrClosed
+	}
+	if _, ended := errors.AsType[*ws.CloseError](err); ended { // OnClose is about to learn of it
 		return ErrClosed
 	}
 	return err

@@ -27,7 +27,7 @@ func TestPreparedMessages(t *testing.T) {
 			long := []byte(strings.Repeat("long ", 15<<10))
 			opened := make(chan *ws.Socket, 1)
 			s := &ws.Server{
-				Options: ws.AcceptOptions{Compression: test.c, Queue: ws.Queue{MaxBytes: 64 << 20}},
+				Options:   ws.AcceptOptions{Compression: test.c, Queue: ws.Queue{MaxBytes: 64 << 20}},
 				OnMessage: func(c *ws.Socket, _ ws.Message) { opened <- c },
 			}
 			h := httptest.NewServer(s)
