@@ -7,11 +7,16 @@
 //	bench run -cells echo-64-p1-c100-onecore -servers baro-inline,gws,tcpepoll -rounds 3
 //	bench report -out DIR results.json...           the tables and plots of earlier runs
 //	bench serve -server gws                         one server
+//	bench install                                   what servers need that are not in Go: those of Socket.IO, with npm
 //
 // The name of a cell says what is measured: a mode (echo, fanout, idle, churn), the size of a message in bytes, cN or nN
 // connections, pN or wN messages in flight, rN messages offered a second, noctx or ctx for compression without and with
 // context takeover, and where: onecore (server and generator take turns on one processor), apart (each has its own) or
 // twocores (neither is bound).
+//
+// Modes of Socket.IO are sioack (events that are acknowledged, over WebSocket), sioroom (broadcasts to a room), siopoll
+// (acknowledged events by long polling: a POST and a GET), sioidle (clients that answer heartbeats) and sioopen (clients
+// that come, have one event acknowledged and go). The size is that of an event's argument, a string.
 package main
 
 import (
@@ -26,7 +31,7 @@ import (
 )
 
 func main() {
-	err := fmt.Errorf("usage: bench run|report|serve [flags]")
+	err := fmt.Errorf("usage: bench run|report|serve|install [flags]")
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "run":
@@ -35,6 +40,8 @@ func main() {
 			err = report(os.Args[2:])
 		case "serve":
 			err = peers.Main(os.Args[2:])
+		case "install":
+			err = peers.Install()
 		}
 	}
 	if err != nil {
@@ -45,13 +52,14 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	planName := flags.String("plan", "quick", "quick or full")
+	planName := flags.String("plan", "quick", "quick, full or socketio")
 	cells := flags.String("cells", "", "`names` of cells, with commas, instead of the plan's")
 	servers := flags.String("servers", "", "`names` of servers, with commas; NAME=PROGRAM for one that speaks the flags of bench serve")
 	out := flags.String("out", "", "`directory` for results.json, results.md and plots")
 	rounds := flags.Int("rounds", 0, "how often each server is measured, if not as often as the plan says")
 	duration := flags.Duration("duration", 0, "of each measurement, if not as the plan says")
 	warmup := flags.Duration("warmup", 0, "before each measurement, if not as the plan says")
+	heartbeat := flags.Duration("heartbeat", 0, "Socket.IO's pingInterval, if not the 25 s that is its default")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,7 +73,7 @@ func run(args []string) error {
 	for _, set := range []struct {
 		value *time.Duration
 		flag  time.Duration
-	}{{&plan.Duration, *duration}, {&plan.Warmup, *warmup}} {
+	}{{&plan.Duration, *duration}, {&plan.Warmup, *warmup}, {&plan.Heartbeat, *heartbeat}} {
 		if set.flag > 0 {
 			*set.value = set.flag
 		}

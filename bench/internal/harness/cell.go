@@ -17,6 +17,13 @@ const (
 	fanOut = "fanout"
 	idle   = "idle"
 	churn  = "churn"
+
+	// Those of Socket.IO.
+	sioAck  = "sioack"
+	sioRoom = "sioroom"
+	sioPoll = "siopoll"
+	sioIdle = "sioidle"
+	sioOpen = "sioopen"
 )
 
 // Where server and generator run.
@@ -77,9 +84,20 @@ func ParseCell(name string) (Cell, error) {
 	switch c.Mode {
 	case echo, fanOut, idle, churn:
 		return c, nil
+	case sioAck, sioRoom, sioPoll, sioIdle, sioOpen:
+		if c.Deflate || c.Rate > 0 {
+			return c, fmt.Errorf("cell %q: Socket.IO is measured without compression and without a rate", name)
+		}
+		return c, nil
 	}
-	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle or churn", name)
+	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle, churn, sioack, sioroom, siopoll, sioidle or sioopen", name)
 }
+
+// socketIO reports whether its servers speak Socket.IO.
+func (c Cell) socketIO() bool { return strings.HasPrefix(c.Mode, "sio") }
+
+// isIdle reports whether memory is what is measured.
+func (c Cell) isIdle() bool { return c.Mode == idle || c.Mode == sioIdle }
 
 // places are those of the server and of the generator.
 func (c Cell) places() (server, generator load.Place) {

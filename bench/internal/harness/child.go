@@ -28,9 +28,13 @@ type child struct {
 const startTimeout = 10 * time.Second
 
 // start starts a server for a cell. It speaks the command line of peers.Main, whosever it is.
-func start(s Contender, c Cell) (*child, error) {
+func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	role := peers.Echo
 	switch {
+	case c.Mode == sioRoom:
+		role = peers.SocketIORoom
+	case c.socketIO():
+		role = peers.SocketIO
 	case c.Mode == fanOut:
 		role = peers.FanOut
 	case c.Deflate:
@@ -38,6 +42,9 @@ func start(s Contender, c Cell) (*child, error) {
 	}
 	args := append(s.Command[1:len(s.Command):len(s.Command)], "-server", s.Name, "-role", string(role),
 		"-inflight", strconv.Itoa(c.Depth*(c.Size+14)), "-takeover="+strconv.FormatBool(c.Context))
+	if c.socketIO() {
+		args = append(args, "-heartbeat", strconv.FormatInt(heartbeat.Milliseconds(), 10))
+	}
 	place, from := c.places()
 	ch := &child{cmd: exec.Command(s.Command[0], args...)}
 	ch.cmd.Env = os.Environ()

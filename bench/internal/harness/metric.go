@@ -20,9 +20,15 @@ type metric struct {
 
 func (c Cell) metric() metric {
 	switch {
+	case c.Mode == sioIdle:
+		return metric{"bytes of server memory a client", true, func(r load.Result) float64 { return float64(r.RSS) }}
+	case c.Mode == sioOpen:
+		return metric{"clients opened a server CPU-second", false, perCPU}
+	case c.Mode == sioAck, c.Mode == sioPoll:
+		return metric{"thousand acked events a server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
 	case c.Mode == idle:
 		return metric{"bytes of server memory a connection", true, func(r load.Result) float64 { return float64(r.RSS) }}
-	case c.Mode == fanOut:
+	case c.Mode == fanOut, c.Mode == sioRoom:
 		return metric{"server CPU-µs a delivery", true, func(r load.Result) float64 { return 1e6 * r.CPU / float64(r.Messages) }}
 	case c.Mode == churn:
 		return metric{"connections a server CPU-second", false, perCPU}
@@ -41,7 +47,7 @@ type Row struct {
 	Server               string
 	Kind                 peers.Kind
 	Best, Median         float64
-	BestPeer, MedianPeer float64 // ratio to the best peer in Go: of the bests; median of those of each round
+	BestPeer, MedianPeer float64 // ratio to the best peer: of the bests; median of those of each round
 	BestRaw, MedianRaw   float64 // ratio to raw epoll
 	Middle               load.Result
 	Runs, Failed         int
@@ -84,7 +90,8 @@ func Summarize(c Cell, samples []Sample) []Row {
 		}
 		return found
 	}
-	isPeer := func(r Row) bool { return r.Kind == peers.Peer }
+	// Beside Socket.IO, where nobody else's server is raw TCP, that is the best server that is not ours.
+	isPeer := func(r Row) bool { return r.Kind == peers.Peer || c.socketIO() && r.Kind == peers.Other }
 	isRaw := func(r Row) bool { return r.Server == "tcpepoll" }
 	byBest, byMedian := func(r Row) float64 { return r.Best }, func(r Row) float64 { return r.Median }
 	bestPeer, medianPeer, raw := best(byBest, isPeer), best(byMedian, isPeer), best(byBest, isRaw)
@@ -169,5 +176,6 @@ func middle(results []load.Result) load.Result {
 		RSS:       int64(of(func(r load.Result) float64 { return float64(r.RSS) })),
 		RSSFreed:  int64(of(func(r load.Result) float64 { return float64(r.RSSFreed) })),
 		KernelMem: int64(of(func(r load.Result) float64 { return float64(r.KernelMem) })),
+		Beats:     int(of(func(r load.Result) float64 { return float64(r.Beats) })),
 	}
 }

@@ -12,22 +12,39 @@ type Plan struct {
 	Cells            []string
 	Rounds           int
 	Warmup, Duration time.Duration
+	// Heartbeat is Socket.IO's pingInterval; 0: the official server's 25 s.
+	Heartbeat time.Duration
 }
 
-// PlanNamed returns the plan "quick", a look at everything in about a minute and a half, or "full", what
-// docs/performance.md shows, in about three quarters of an hour.
+const defaultHeartbeat = 25 * time.Second
+
+// socketIOCells are in the plan "full" and all of the plan "socketio".
+func socketIOCells() []string {
+	return []string{
+		"sioack-64-p1-c100-onecore", "sioack-64-p1-c1000-onecore", "sioack-64-p8-c100-onecore",
+		"sioack-64-p1-c100-twocores",
+		"sioroom-128-w1-n1000-twocores", "sioroom-128-w1-n5000-twocores", "sioroom-128-w8-n1000-twocores",
+		"siopoll-64-c100-twocores",
+		"sioopen-64-c32-twocores",
+		"sioidle-64-n5000-twocores", "sioidle-64-n19000-twocores",
+	}
+}
+
+// PlanNamed returns the plan "quick", a look at everything in about a minute and a half; "full", what
+// docs/performance.md shows, in about an hour; or "socketio", what of that is Socket.IO.
 func PlanNamed(name string) (Plan, error) {
 	switch name {
 	case "quick":
-		return Plan{[]string{
+		return Plan{Cells: []string{
 			"echo-64-p1-c100-onecore", "echo-64-p16-c100-onecore",
 			"fanout-128-w1-n1000-onecore",
 			"echo-4096-p1-c100-noctx-twocores",
 			"churn-64-c32-twocores",
 			"idle-64-n2000-twocores",
-		}, 1, 200 * time.Millisecond, 400 * time.Millisecond}, nil
+			"sioack-64-p1-c100-onecore", "sioroom-128-w1-n1000-twocores",
+		}, Rounds: 1, Warmup: 200 * time.Millisecond, Duration: 400 * time.Millisecond}, nil
 	case "full":
-		return Plan{[]string{
+		cells := []string{
 			"echo-64-p1-c100-onecore", "echo-64-p1-c1000-onecore",
 			"echo-1024-p1-c100-onecore", "echo-1024-p1-c1000-onecore",
 			"echo-64-p16-c100-onecore", "echo-65536-p4-c100-onecore",
@@ -40,7 +57,10 @@ func PlanNamed(name string) (Plan, error) {
 			"echo-4096-p1-c100-noctx-twocores", "echo-4096-p1-c100-ctx-twocores",
 			"idle-64-n2000-twocores", "idle-64-n19000-twocores",
 			"idle-4096-n1000-noctx-twocores", "idle-4096-n1000-ctx-twocores",
-		}, 5, 300 * time.Millisecond, time.Second}, nil
+		}
+		return Plan{Cells: append(cells, socketIOCells()...), Rounds: 5, Warmup: 300 * time.Millisecond, Duration: time.Second}, nil
+	case "socketio":
+		return Plan{Cells: socketIOCells(), Rounds: 5, Warmup: 300 * time.Millisecond, Duration: time.Second}, nil
 	}
-	return Plan{}, fmt.Errorf("no plan %q: quick or full", name)
+	return Plan{}, fmt.Errorf("no plan %q: quick, full or socketio", name)
 }

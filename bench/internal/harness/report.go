@@ -52,6 +52,11 @@ func ThisMachine() Machine {
 	for _, d := range info.Deps {
 		m.Modules[d.Path] = d.Version
 	}
+	for _, name := range []string{"node", "socket.io", "ws"} {
+		if version := peers.NodeVersion(name); version != "" {
+			m.Modules[name] = version
+		}
+	}
 	delete(m.Modules, "baro.dev")
 	for _, s := range info.Settings {
 		switch {

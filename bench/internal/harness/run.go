@@ -3,6 +3,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -19,15 +20,35 @@ type Contender struct {
 	Name    string
 	Command []string // the program that speaks the command line of peers.Main, and its first arguments
 	Deflate peers.Compression
+	Speaks  protocol
 }
 
-// Contenders finds those named, all if there are none. NAME=PROGRAM is one that others bring.
-func Contenders(names []string) ([]Contender, error) {
+// protocol is what a server speaks.
+type protocol int
+
+const (
+	anything protocol = iota // somebody's own program: whatever it is asked for
+	webSocket
+	socketIO
+)
+
+// enters reports whether the server can do what the cell asks for.
+func (s Contender) enters(c Cell) bool {
+	if s.Speaks == webSocket && c.socketIO() || s.Speaks == socketIO && !c.socketIO() {
+		return false
+	}
+	return !(c.Deflate && s.Deflate == peers.None || c.Context && s.Deflate < peers.ContextTakeover)
+}
+
+// Contenders finds those named; all that are installed if there are none, and says to log which are not. NAME=PROGRAM is
+// one that others bring.
+func Contenders(names []string, log io.Writer) ([]Contender, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	if len(names) == 0 {
+	all := len(names) == 0
+	if all {
 		for _, s := range peers.All() {
 			names = append(names, s.Name)
 		}
@@ -35,14 +56,26 @@ func Contenders(names []string) ([]Contender, error) {
 	var list []Contender
 	for _, name := range names {
 		if name, program, ok := strings.Cut(name, "="); ok {
-			list = append(list, Contender{name, []string{program}, peers.ContextTakeover})
+			list = append(list, Contender{Name: name, Command: []string{program}, Deflate: peers.ContextTakeover})
 			continue
 		}
 		s, err := peers.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Contender{s.Name, []string{self, "serve"}, s.Deflate})
+		c := Contender{s.Name, []string{self, "serve"}, s.Deflate, webSocket}
+		if s.SocketIO {
+			c.Speaks = socketIO
+		}
+		if s.Command != nil {
+			if c.Command, err = s.Command(); err != nil && !all {
+				return nil, fmt.Errorf("%s: %w", s.Name, err)
+			} else if err != nil {
+				fmt.Fprintf(log, "without %s: %v\n", s.Name, err)
+				continue
+			}
+		}
+		list = append(list, c)
 	}
 	return list, nil
 }
@@ -59,7 +92,7 @@ type Sample struct {
 // Run measures the cells of a plan with the servers named (all if there are none), and prints a table when a cell is
 // done. What fails is said to log and is in the report.
 func Run(p Plan, servers []string, tables, log io.Writer) (*Report, error) {
-	contenders, err := Contenders(servers)
+	contenders, err := Contenders(servers, log)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +129,7 @@ func allowFiles() error {
 func runRound(p Plan, c Cell, round int, servers []Contender, log io.Writer) (samples []Sample) {
 	for i := range servers {
 		s := servers[(i+round)%len(servers)]
-		if c.Deflate && s.Deflate == peers.None || c.Context && s.Deflate < peers.ContextTakeover {
+		if !s.enters(c) {
 			continue
 		}
 		sample := Sample{Cell: c.Name, Server: s.Name, Round: round}
@@ -111,12 +144,25 @@ func runRound(p Plan, c Cell, round int, servers []Contender, log io.Writer) (sa
 }
 
 func measure(c Cell, s Contender, p Plan) (load.Result, error) {
-	server, err := start(s, c)
+	heartbeat := cmp.Or(p.Heartbeat, defaultHeartbeat)
+	server, err := start(s, c, heartbeat)
 	if err != nil {
 		return load.Result{}, err
 	}
 	defer server.stop()
 	t := server.target
+	switch c.Mode {
+	case sioAck:
+		return t.Acks(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
+	case sioRoom:
+		return t.Room(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
+	case sioPoll:
+		return t.Polls(load.Echo{Conns: c.Conns, Size: c.Size, Warmup: p.Warmup, Duration: p.Duration})
+	case sioIdle:
+		return t.Idle(load.Idle{Conns: c.Conns, Size: c.Size, SocketIO: true, Heartbeat: heartbeat})
+	case sioOpen:
+		return t.Opens(load.Churn{Conns: c.Conns, Size: c.Size, Warmup: p.Warmup, Duration: p.Duration})
+	}
 	switch {
 	case c.Mode == fanOut:
 		return t.FanOut(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})

@@ -68,6 +68,16 @@ func (c Cell) title() string {
 	}
 	var words []string
 	switch {
+	case c.Mode == sioAck:
+		words = []string{"Acked events, " + size, thousands(int64(c.Conns)) + " clients", fmt.Sprintf("%d in flight", c.Depth)}
+	case c.Mode == sioRoom:
+		words = []string{"Broadcast, " + size, "to a room of " + thousands(int64(c.Conns)), fmt.Sprintf("%d in flight", c.Depth)}
+	case c.Mode == sioPoll:
+		words = []string{"Acked events by polling, " + size, thousands(int64(c.Conns)) + " clients"}
+	case c.Mode == sioIdle:
+		words = []string{"Idle", thousands(int64(c.Conns)) + " clients"}
+	case c.Mode == sioOpen:
+		words = []string{"Connect, one acked event, leave", fmt.Sprintf("%d at a time", c.Conns)}
 	case c.Mode == idle:
 		words = []string{"Idle", thousands(int64(c.Conns)) + " connections"}
 	case c.Mode == churn:
@@ -111,7 +121,11 @@ func (r *Report) plot(cells []Cell) []byte {
 			y, height = y+height, 0
 		}
 	}
-	fmt.Fprintf(&b, `<text class="u" x="%d" y="%d">In brackets: times the best of the peers in Go. Outlined: raw TCP.</text>`+"\n", gap/2, y+4)
+	legend := "In brackets: times the best of the peers in Go. Outlined: raw TCP."
+	if cells[0].socketIO() {
+		legend = "In brackets: times the best server that is not this project's."
+	}
+	fmt.Fprintf(&b, `<text class="u" x="%d" y="%d">%s</text>`+"\n", gap/2, y+4, legend)
 	y += gap
 	svg := fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", plotWidth, y, plotWidth, y)
 	svg = append(svg, style...)

@@ -26,12 +26,16 @@ func (c Cell) columns() []column {
 		{"p99.9 µs", func(r load.Result) string { return number(micros(r.P999)) }},
 	}
 	switch {
-	case c.Mode == idle:
-		return []column{
+	case c.isIdle():
+		columns := []column{
 			{"given back", func(r load.Result) string { return number(float64(r.RSSFreed)) }},
 			{"kernel, a pair", func(r load.Result) string { return number(float64(r.KernelMem)) }},
 			{"opens/CPU-s", func(r load.Result) string { return number(perCPU(r)) }},
 		}
+		if c.socketIO() {
+			columns = append(columns, column{"heartbeats", func(r load.Result) string { return thousands(int64(r.Beats)) }})
+		}
+		return columns
 	case c.Rate > 0:
 		return append(latencies, cores)
 	}
@@ -53,10 +57,17 @@ func Table(w io.Writer, c Cell, rows []Row) {
 		direction = "lower"
 	}
 	fmt.Fprintf(w, "\n**%s**: %s, %s is better\n\n", c.Name, m.name, direction)
-	if c.Mode == idle {
-		fmt.Fprintf(w, "Resident memory with the connections open, beyond that after 200 had come and gone and memory was given back.\n\n")
+	if c.isIdle() {
+		fmt.Fprintf(w, "Resident memory with the connections open, beyond that after 200 had come and gone and memory was given back.")
+		if c.socketIO() {
+			fmt.Fprintf(w, " Each has answered a heartbeat.")
+		}
+		fmt.Fprintf(w, "\n\n")
 	}
 	lines := [][]string{{"server", "best", "÷ peer", "÷ raw", "median", "÷ peer", "÷ raw"}}
+	if c.socketIO() { // nobody has a raw one
+		lines = [][]string{{"server", "best", "÷ peer", "median", "÷ peer"}}
+	}
 	for _, column := range c.columns() {
 		lines[0] = append(lines[0], column.name)
 	}
@@ -70,6 +81,9 @@ func Table(w io.Writer, c Cell, rows []Row) {
 			name += fmt.Sprintf(" (failed %d of %d)", r.Failed, r.Runs)
 		}
 		line := []string{name, number(r.Best), times(r.BestPeer), times(r.BestRaw), number(r.Median), times(r.MedianPeer), times(r.MedianRaw)}
+		if c.socketIO() {
+			line = []string{name, number(r.Best), times(r.BestPeer), number(r.Median), times(r.MedianPeer)}
+		}
 		for _, column := range c.columns() {
 			line = append(line, column.of(r.Middle))
 		}

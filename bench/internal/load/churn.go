@@ -28,17 +28,11 @@ func (t Target) Churn(o Churn) (Result, error) {
 			return Result{}, err
 		}
 		defer g.close()
-		c := &churn{generator: g, payload: g.payload(o.Size), request: t.request(""), lives: make([]life, o.Conns)}
+		c := &churn{generator: g, payload: g.payload(o.Size), request: t.request("")}
 		c.frame = g.encode(c.payload)
-		c.goodbye = appendFrame(nil, opClose, g.key(), binary.BigEndian.AppendUint16(nil, 1000))
-		g.conns = make([]conn, o.Conns)
-		for i := range g.conns {
-			if err := c.begin(i); err != nil {
-				g.conns = g.conns[:i]
-				return Result{}, err
-			}
-		}
-		return g.measure(o.Warmup, o.Duration, c.step)
+		c.goodbye = g.goodbye()
+		c.advance = c.exchange
+		return c.run(o)
 	})
 }
 
@@ -47,6 +41,24 @@ type churn struct {
 	payload, request, frame, goodbye []byte
 	lives                            []life
 	begun                            int
+	// advance takes the next step if what has come ends the present one.
+	advance func(i int, l *life) error
+}
+
+// goodbye is a close frame (RFC 6455 7.4.1).
+func (g *generator) goodbye() []byte {
+	return appendFrame(nil, opClose, g.key(), binary.BigEndian.AppendUint16(nil, 1000))
+}
+
+func (c *churn) run(o Churn) (Result, error) {
+	c.conns, c.lives = make([]conn, o.Conns), make([]life, o.Conns)
+	for i := range c.conns {
+		if err := c.begin(i); err != nil {
+			c.conns = c.conns[:i]
+			return Result{}, err
+		}
+	}
+	return c.measure(o.Warmup, o.Duration, c.step)
 }
 
 // life is what the present connection has come to.
@@ -58,7 +70,9 @@ type life struct {
 type phase int
 
 const (
-	opening phase = iota
+	opening  phase = iota
+	greeted        // Engine.IO: its first packet is due
+	entering       // Socket.IO: the answer to CONNECT is due
 	echoing
 	closing
 )
@@ -112,8 +126,7 @@ func (c *churn) step() error {
 	return nil
 }
 
-// advance takes the next step if what has come ends the present one.
-func (c *churn) advance(i int, l *life) error {
+func (c *churn) exchange(i int, l *life) error {
 	switch l.phase {
 	case opening:
 		if !bytes.HasSuffix(l.in, []byte("\r\n\r\n")) {

@@ -16,14 +16,20 @@ type Echo struct {
 }
 
 // Echo measures.
-func (t Target) Echo(e Echo) (Result, error) {
+func (t Target) Echo(e Echo) (Result, error) { return t.exchange(e, (*generator).checkEcho) }
+
+// check makes the check of a wave (see generator.open) for messages of a size, and leaves so many of them in each
+// connection's batch.
+type check func(g *generator, size, depth int) func(first, end int) error
+
+func (t Target) exchange(e Echo, c check) (Result, error) {
 	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
 			return Result{}, err
 		}
 		defer g.close()
-		if err := g.open(e.Conns, "", g.checkEcho(e.Size, e.Depth)); err != nil {
+		if err := g.open(e.Conns, "", c(g, e.Size, e.Depth)); err != nil {
 			return Result{}, err
 		}
 		if err := g.watch(); err != nil {

@@ -18,6 +18,10 @@ type FanOut struct {
 
 // FanOut measures. Messages are deliveries.
 func (t Target) FanOut(f FanOut) (Result, error) {
+	return t.fanOut(f, (*generator).checkEcho, (*generator).checkFanOut)
+}
+
+func (t Target) fanOut(f FanOut, added check, published func(g *generator, size int) error) (Result, error) {
 	return OnThread(t.From, func() (Result, error) {
 		g, err := newGenerator(t)
 		if err != nil {
@@ -26,10 +30,10 @@ func (t Target) FanOut(f FanOut) (Result, error) {
 		defer g.close()
 		// The answer to a message that is not for all says that the server has added the connection to those that get
 		// what is.
-		if err := g.open(f.Conns, "", g.checkEcho(f.Size, 1)); err != nil {
+		if err := g.open(f.Conns, "", added(g, f.Size, 1)); err != nil {
 			return Result{}, err
 		}
-		if err := g.checkFanOut(f.Size); err != nil {
+		if err := published(g, f.Size); err != nil {
 			return Result{}, err
 		}
 		if err := g.watch(); err != nil {

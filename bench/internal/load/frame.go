@@ -45,8 +45,9 @@ func serverHeader(size int) int {
 
 // counter counts the messages in what a server sends, without looking at payloads. Its methods allocate nothing.
 type counter struct {
-	size int // of every message; 0: any
-	raw  int // if not 0, there are no frames and every message is of so many bytes
+	size int  // of every message; 0: any
+	raw  int  // if not 0, there are no frames and every message is of so many bytes
+	beat bool // a message of one byte is a heartbeat (Engine.IO), and not counted as a message
 
 	left    int // bytes of the present frame (or raw message) still to come
 	message int // bytes of the present message so far
@@ -55,6 +56,9 @@ type counter struct {
 	fin     bool // of the present frame
 	data    bool // the present frame is not a control frame
 	closed  bool // a close frame has come
+	beats   int  // heartbeats that have come and nobody has answered yet
+	beaten  bool // a heartbeat has come
+	single  byte // the payload, if it is of one byte
 }
 
 // feed takes what was read and returns how many messages it ended.
@@ -68,6 +72,9 @@ func (c *counter) feed(b []byte) (messages int, err error) {
 	for len(b) > 0 {
 		if c.left > 0 {
 			n := min(c.left, len(b))
+			if c.message == 1 {
+				c.single = b[0]
+			}
 			c.left -= n
 			b = b[n:]
 		} else {
@@ -80,10 +87,14 @@ func (c *counter) feed(b []byte) (messages int, err error) {
 			}
 		}
 		if c.left == 0 && c.data && c.fin {
-			if c.size != 0 && c.message != c.size {
+			switch {
+			case c.beat && c.message == 1 && c.single == enginePing:
+				c.beats, c.beaten = c.beats+1, true
+			case c.size != 0 && c.message != c.size:
 				return messages, fmt.Errorf("a message of %d bytes instead of %d", c.message, c.size)
+			default:
+				messages++
 			}
-			messages++
 			c.message, c.data = 0, false
 		}
 	}

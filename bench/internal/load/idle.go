@@ -9,6 +9,10 @@ type Idle struct {
 	Conns, Size int
 	Deflate     bool // compressed, with context takeover if Context
 	Context     bool
+	// SocketIO: the connections are clients of Socket.IO, which have one event acknowledged and then answer heartbeats,
+	// of which there is one in each Heartbeat. Memory is measured when each has answered one.
+	SocketIO  bool
+	Heartbeat time.Duration
 }
 
 const (
@@ -22,6 +26,9 @@ const (
 // them; RSSFreed the same after giving back again, which is what they truly hold. KernelMem is the growth of the kernel's slabs, in
 // which both ends of each connection are. Messages over CPU is connections opened for each second of processor time.
 func (t Target) Idle(o Idle) (Result, error) {
+	if o.SocketIO {
+		t.path = webSocketPath
+	}
 	return OnThread(t.From, func() (r Result, err error) {
 		g, err := t.openIdle(o, min(o.Conns, idleWarmup))
 		if err != nil {
@@ -29,7 +36,7 @@ func (t Target) Idle(o Idle) (Result, error) {
 		}
 		g.close()
 		time.Sleep(settle) // the server sees that they are closed
-		base, err := t.settled(t.Free)
+		base, err := t.settled(t.Free, sleep)
 		if err != nil {
 			return r, err
 		}
@@ -40,12 +47,25 @@ func (t Target) Idle(o Idle) (Result, error) {
 		defer g.close()
 		r.Extensions = g.extensions
 		r.Messages, r.Seconds = o.Conns, time.Since(begin).Seconds()
-		open, err := t.settled(nil)
+		wait := sleep
+		if o.SocketIO {
+			wait = g.live
+		}
+		open, err := t.settled(nil, wait)
 		if err != nil {
 			return r, err
 		}
-		freed, err := t.settled(t.Free)
 		r.CPU = (open.cpu - base.cpu).Seconds()
+		if o.SocketIO {
+			if err := g.allBeat(o.Heartbeat); err != nil {
+				return r, err
+			}
+			if open, err = t.settled(nil, wait); err != nil {
+				return r, err
+			}
+			r.Beats = g.beats
+		}
+		freed, err := t.settled(t.Free, wait)
 		r.RSS = (open.rss - base.rss) / int64(o.Conns)
 		r.RSSFreed = (freed.rss - base.rss) / int64(o.Conns)
 		r.KernelMem = (open.slab - base.slab) / int64(o.Conns)
@@ -64,11 +84,19 @@ func (t Target) openIdle(o Idle, conns int) (*generator, error) {
 		d := newDeflater(g, o.Size, o.Context)
 		check, offer = d.check, d.offer
 	}
+	if o.SocketIO {
+		check = g.checkLive(g.checkAcks(o.Size, 1))
+	}
 	if err := g.open(conns, offer, check); err != nil {
 		g.close()
 		return nil, err
 	}
 	return g, nil
+}
+
+func sleep(d time.Duration) error {
+	time.Sleep(d)
+	return nil
 }
 
 // state is what a server uses at one time.
@@ -78,13 +106,13 @@ type state struct {
 }
 
 // settled waits until the server's memory changes no more, after doing something about it.
-func (t Target) settled(first func() error) (s state, err error) {
+func (t Target) settled(first func() error, wait func(time.Duration) error) (s state, err error) {
 	if first != nil {
 		if err := first(); err != nil {
 			return s, err
 		}
 	}
-	for begin := time.Now(); ; time.Sleep(settle) {
+	for begin := time.Now(); ; {
 		last := s.rss
 		if s.rss, err = rss(t.PID); err != nil {
 			return s, err
@@ -97,6 +125,9 @@ func (t Target) settled(first func() error) (s state, err error) {
 		}
 		if difference := s.rss - last; max(difference, -difference) <= s.rss/500 || time.Since(begin) > settleMax {
 			return s, nil
+		}
+		if err := wait(settle); err != nil {
+			return s, err
 		}
 	}
 }

@@ -25,11 +25,13 @@ type Target struct {
 	From Place // where to load it from
 	// Free makes the server give back what memory it does not need.
 	Free func() error
+
+	path string // what is asked for in an opening handshake
 }
 
 // Result is what a run measured. What does not apply is 0.
 type Result struct {
-	Messages  int           `json:"messages"` // echoed, delivered; connections in a churn
+	Messages  int           `json:"messages"` // echoed, delivered, acknowledged; connections in a churn
 	Seconds   float64       `json:"seconds"`
 	CPU       float64       `json:"cpu"` // seconds of processor time of the server
 	P50       time.Duration `json:"p50,omitempty"`
@@ -41,6 +43,8 @@ type Result struct {
 	KernelMem int64         `json:"kernel,omitempty"` // bytes of the kernel's memory for each pair of sockets
 	// Extensions are what the server agreed to.
 	Extensions string `json:"extensions,omitempty"`
+	// Beats are heartbeats answered.
+	Beats int `json:"beats,omitempty"`
 }
 
 const (
@@ -72,6 +76,7 @@ type generator struct {
 
 	latency  histogram
 	messages int
+	beats    int // heartbeats answered
 	bytesIn  int64
 }
 
@@ -105,8 +110,11 @@ func (g *generator) key() (key [4]byte) {
 }
 
 // watch makes the connections' descriptors non-blocking and the poller watch them.
-func (g *generator) watch() error {
-	for i := range g.conns {
+func (g *generator) watch() error { return g.watchFrom(0) }
+
+// watchFrom is watch for those from the first on.
+func (g *generator) watchFrom(first int) error {
+	for i := first; i < len(g.conns); i++ {
 		if err := syscall.SetNonblock(g.conns[i].fd, true); err != nil {
 			return err
 		}
@@ -174,6 +182,9 @@ func (g *generator) turn(e syscall.EpollEvent) (messages int, err error) {
 	}
 	if err != nil {
 		return messages, fmt.Errorf("connection %d: %w", i, err)
+	}
+	if c.in.beats > 0 {
+		return messages, g.beat(i)
 	}
 	return messages, nil
 }

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -50,8 +51,8 @@ func (t Target) request(extensions string) []byte {
 	if extensions != "" {
 		extensions = "Sec-WebSocket-Extensions: " + extensions + "\r\n"
 	}
-	return fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n", t.Addr, handshakeKey, extensions)
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n", cmp.Or(t.path, "/"), t.Addr, handshakeKey, extensions)
 }
 
 // checkResponse returns the extensions agreed to.
@@ -123,21 +124,38 @@ func writeAll(fd int, b []byte) error {
 	return nil
 }
 
-// readHead reads a response up to its empty line from a blocking socket.
+// readHead reads a response up to its empty line from a blocking socket, and leaves what follows there.
 func readHead(fd int) ([]byte, error) {
 	var head []byte
-	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
+	for {
 		var b [2048]byte
-		n, err := read(fd, b[:])
+		n, _, err := syscall.Recvfrom(fd, b[:], syscall.MSG_PEEK)
+		if err == syscall.EINTR {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("handshake: %w", err)
 		}
 		if n == 0 || len(head) > 8<<10 {
 			return nil, fmt.Errorf("handshake: the response ends or is too long: %q", head)
 		}
+		have := len(head)
 		head = append(head, b[:n]...)
+		if end := headEnd(head); end > 0 {
+			return head[:end], readFull(fd, b[:end-have])
+		}
+		if err := readFull(fd, b[:n]); err != nil {
+			return nil, err
+		}
 	}
-	return head, nil
+}
+
+// headEnd is the length of the head of a response, with its empty line; 0: it has not come whole.
+func headEnd(b []byte) int {
+	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
+		return i + 4
+	}
+	return 0
 }
 
 // receive reads a message from a blocking socket: its first byte (RFC 6455 5.2) and its payload.

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"runtime/debug"
+	"syscall"
+	"time"
 )
 
 // Main is the command line that every server speaks, these and those that others bring: it listens on an address of
@@ -19,18 +22,24 @@ func Main(args []string) error {
 	name := flags.String("server", "baro-inline", "the server")
 	listen := flags.String("listen", "127.0.0.1:0", "the address to listen on")
 	var o Options
-	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout or deflate")
+	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout, deflate, socketio or socketio-room")
 	flags.BoolVar(&o.Takeover, "takeover", false, "deflate with context takeover")
 	flags.IntVar(&o.InFlight, "inflight", 4096, "`bytes` that a peer sends at once")
+	heartbeat := flags.Int("heartbeat", 25000, "Socket.IO's pingInterval in `milliseconds`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	o.Heartbeat = time.Duration(*heartbeat) * time.Millisecond
 	s, err := Find(*name)
 	if err != nil {
 		return err
 	}
-	if o.Role == Deflate && s.Deflate == None {
-		return fmt.Errorf("%s: no role deflate", s.Name)
+	isSocketIO := o.Role == SocketIO || o.Role == SocketIORoom
+	if o.Role == Deflate && s.Deflate == None || isSocketIO != s.SocketIO {
+		return fmt.Errorf("%s: no role %s", s.Name, o.Role)
+	}
+	if s.Command != nil {
+		return replace(s, args)
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
@@ -39,6 +48,19 @@ func Main(args []string) error {
 	fmt.Printf("listening %v\n", l.Addr())
 	go control()
 	return fmt.Errorf("%s: %w", s.Name, s.Serve(l, o))
+}
+
+// replace makes the server's program of this process.
+func replace(s Server, args []string) error {
+	command, err := s.Command()
+	if err != nil {
+		return err
+	}
+	program, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, append(command, args...), os.Environ())
 }
 
 func control() {

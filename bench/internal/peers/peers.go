@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Role is what a server does.
@@ -21,6 +22,11 @@ const (
 	FanOut Role = "fanout"
 	// Deflate is Echo with permessage-deflate (RFC 7692).
 	Deflate Role = "deflate"
+	// SocketIO is Socket.IO at its default path: an event "message" is acknowledged with its argument.
+	SocketIO Role = "socketio"
+	// SocketIORoom is SocketIO where clients are in a room from when they have connected, and what argument an event
+	// "publish" has is broadcast to the room in an event "message".
+	SocketIORoom Role = "socketio-room"
 )
 
 // Options are what a server is told of what it will have to do.
@@ -30,6 +36,8 @@ type Options struct {
 	Takeover bool
 	// InFlight is how many bytes a peer sends at once at most: where buffers can be sized, what to size them for.
 	InFlight int
+	// Heartbeat is the time between the heartbeats of Socket.IO: its option pingInterval.
+	Heartbeat time.Duration
 }
 
 // buffer is the size of a connection's read buffer: for what is in flight, between 512 and 4096 bytes.
@@ -48,6 +56,10 @@ type Server struct {
 	Serve   func(net.Listener, Options) error
 	Kind    Kind
 	Deflate Compression
+	// SocketIO: it speaks that, and no other role than those of Socket.IO.
+	SocketIO bool
+	// Command finds a program that speaks the command line of Main, for a server that is not in Go and has no Serve.
+	Command func() ([]string, error)
 }
 
 // Compression is what a server knows of permessage-deflate.
@@ -67,7 +79,7 @@ type Kind int
 const (
 	Other Kind = iota // somebody's own program
 	Ours              // this project
-	Peer              // another WebSocket library in Go
+	Peer              // another library
 	Raw               // no WebSocket: bytes
 )
 
@@ -84,6 +96,7 @@ func All() []Server {
 		{Name: "nbio-inline", Module: "github.com/lesismal/nbio", Serve: nbioServer(true), Kind: Peer, Deflate: NoContext},
 		{Name: "tcpgo", Serve: tcpGoServer, Kind: Raw},
 		{Name: "tcpepoll", Serve: tcpEpollServer, Kind: Raw},
+		{Name: "socketio-node", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true},
 	}
 }
 
