@@ -9,8 +9,8 @@ import (
 	"baro.dev/ws"
 )
 
-func TestChat(t *testing.T) {
-	server := httptest.NewServer(newChat())
+func TestRoom(t *testing.T) {
+	server := httptest.NewServer(newRoom())
 	defer server.Close()
 
 	resp, err := http.Get(server.URL)

@@ -1,6 +1,6 @@
-// Chat is one room: what anybody says, everybody hears. Open http://localhost:8080/ in two windows.
+// Room is a chat over plain WebSocket, in one room: what anybody says, everybody hears. Open http://localhost:8080/ in two windows.
 //
-//	go run ./examples/chat -listen localhost:8080
+//	go run ./examples/room -listen localhost:8080
 package main
 
 import (
@@ -15,19 +15,19 @@ import (
 	"baro.dev/ws"
 )
 
-//go:embed chat.html
+//go:embed room.html
 var page string
 
 func main() {
 	addr := flag.String("listen", "localhost:8080", "address to listen on")
 	flag.Parse()
 	log.Printf("http://%s/", *addr)
-	server := &http.Server{Addr: *addr, Handler: newChat(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Addr: *addr, Handler: newRoom(), ReadHeaderTimeout: 10 * time.Second}
 	log.Fatal(server.ListenAndServe())
 }
 
-// newChat returns the page at / and the room at /ws?name=NAME.
-func newChat() http.Handler {
+// newRoom returns the page at / and the room at /ws?name=NAME.
+func newRoom() http.Handler {
 	room := &ws.Server{Options: ws.AcceptOptions{Limits: ws.Limits{MaxMessageSize: 4 << 10}}}
 	// say sends a line to everybody: encoded once, and nobody waits for those that are slow.
 	say := func(format string, args ...any) {
