@@ -309,6 +309,7 @@ func (e *Server) Session(id string) *Session {
 
 // Len returns the number of sessions.
 func (e *Server) Len() int {
+	e.init()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.sessions)

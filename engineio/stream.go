@@ -71,11 +71,13 @@ func (e *Server) serveStream(w http.ResponseWriter, r *http.Request, open OpenSt
 	}
 	l := newStreamLink(e, stream, remoteAddr(r))
 	e.streams.opened(v, l)
+	defer func() {
+		l.close()
+		<-l.done
+	}()
 	if err := e.serveLink(ctx, l, r); err != nil {
 		e.set.Logger.Debug("stream refused", "remote", r.RemoteAddr, "error", err)
 	}
-	l.close()
-	<-l.done
 }
 
 // serveLink serves the stream of r. ctx is for what comes before there is a session.

@@ -1,0 +1,573 @@
+package webtransport_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+	wt "github.com/quic-go/webtransport-go"
+
+	"baro.dev/engineio"
+	"baro.dev/ws"
+	"baro.dev/ws/wsh3"
+)
+
+func TestSession(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{Options: engineio.Options{InitialPacket: "welcome"}})
+	c := h.begin(t)
+	c.expect("4welcome")
+	s := within(t, "OnOpen", h.opened)
+	if s.Transport() != engineio.WebTransport || s.Protocol() != 4 || h.engine.Len() != 1 {
+		t.Error(s.Transport(), s.Protocol(), h.engine.Len())
+	}
+	for _, n := range []int{0, 1, 124, 125, 126, 65534, 65535, 65536, 999_999} {
+		text := "4" + strings.Repeat("x", n)
+		c.send(text)
+		c.expect(text)
+	}
+	for _, n := range []int{1, 125, 126, 65535, 65536, 1_000_000} {
+		data := strings.Repeat("\xff", n)
+		if _, err := c.stream.Write(frame(true, data)); err != nil {
+			t.Fatal(err)
+		}
+		isBinary, got, err := c.next()
+		if err != nil || !isBinary || got != data {
+			t.Fatalf("%d bytes: %t, %d bytes, %v", n, isBinary, len(got), err)
+		}
+	}
+	// No frame is empty, and so base64 has to carry an empty message.
+	if err := s.Send(engineio.Message{Binary: true}); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("b")
+	h.engine.Broadcast([]*engineio.Session{s}, engineio.NewPrepared(engineio.Message{Data: []byte("all")}, engineio.Message{Data: []byte("of you")}), false)
+	c.expect("4all", "4of you")
+}
+
+// A message's frames do not have to arrive in one piece.
+func TestCut(t *testing.T) {
+	h := serve(t, &engineio.Server{})
+	c := h.begin(t)
+	long := strings.Repeat("long", 50)
+	bytes := slices.Concat(frame(false, "4a"), frame(true, "\x00\x01"), frame(false, "4"+long))
+	for i := range bytes {
+		for _, part := range [][]byte{bytes[:i], bytes[i:]} {
+			if _, err := c.stream.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.expect("4a")
+		if isBinary, data, err := c.next(); !isBinary || data != "\x00\x01" || err != nil {
+			t.Fatal(isBinary, data, err)
+		}
+		c.expect("4" + long)
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{Options: engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 200 * time.Millisecond}})
+	c := h.begin(t)
+	within(t, "OnOpen", h.opened)
+	for range 3 {
+		if _, data, err := c.next(); data != "2" || err != nil {
+			t.Fatalf("%q %v, want a ping", data, err)
+		}
+		c.send("3")
+	}
+	if err := within(t, "OnClose", h.closed); err.Reason != engineio.PingTimeout {
+		t.Error(err)
+	}
+	c.ended()
+}
+
+// What is sent while it changes transports arrives once and in order, both ways.
+func TestUpgrade(t *testing.T) {
+	noLeaks(t)
+	const n = 10_000
+	received := make(chan string, n)
+	h := serve(t, &engineio.Server{OnMessage: func(_ *engineio.Session, m engineio.Message) { received <- string(m.Data) }})
+	p := h.poller(t)
+	sid, upgrades := p.open()
+	if !slices.Equal(upgrades, []string{engineio.WebSocket, engineio.WebTransport}) {
+		t.Errorf("offered %q", upgrades)
+	}
+	s := within(t, "OnOpen", h.opened)
+
+	sent := make(chan error, 1)
+	go func() {
+		for i := range n {
+			if err := s.Send(engineio.Message{Data: fmt.Appendf(nil, "%d", i)}); err != nil {
+				sent <- err
+				return
+			}
+			if i%100 == 0 {
+				time.Sleep(time.Millisecond) // it is to take longer than the upgrade
+			}
+		}
+		sent <- nil
+	}()
+
+	// The client polls until it is told that it may upgrade, and posts meanwhile.
+	var got []string
+	probed, polled := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(polled)
+		for {
+			_, body, err := p.do("GET", "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for packet := range strings.SplitSeq(body, "\x1e") {
+				if packet != "6" {
+					got = append(got, packet)
+				}
+			}
+			select {
+			case <-probed: // no poll is out any more
+				return
+			default:
+			}
+		}
+	}()
+	next := 0
+	burst := func(k int) []string {
+		packets := make([]string, k)
+		for i := range packets {
+			packets[i] = fmt.Sprintf("4%d", next)
+			next++
+		}
+		return packets
+	}
+	p.post(strings.Join(burst(n/10), "\x1e"))
+	c := h.connect(t)
+	c.send(upgradeTo(sid), "2probe")
+	p.post(strings.Join(burst(n/10), "\x1e"))
+	c.expect("3probe")
+	close(probed)
+	within(t, "the last poll", polled)
+	p.post(strings.Join(burst(n/10), "\x1e"))
+	c.send("5")
+	go func() {
+		for _, packet := range burst(n - next) {
+			if _, err := c.stream.Write(frame(false, packet)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	polls := len(got)
+	for len(got) < n {
+		if packet := c.receive(); packet != "6" {
+			got = append(got, packet)
+		}
+	}
+	if err := within(t, "the sender", sent); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if want := fmt.Sprint("4", i); got[i] != want {
+			t.Fatalf("message %d is %q", i, got[i])
+		}
+		if m := within(t, "a message", received); m != fmt.Sprint(i) {
+			t.Fatalf("the server's message %d is %q", i, m)
+		}
+	}
+	if polls == 0 || polls == n {
+		t.Errorf("%d messages by polling", polls)
+	}
+	if s.Transport() != engineio.WebTransport {
+		t.Error(s.Transport())
+	}
+	if status, body, err := p.do("GET", ""); status != 400 || err != nil {
+		t.Error("polling goes on:", status, body, err)
+	}
+}
+
+// An upgrade that fails leaves polling alone.
+func TestUpgradeFails(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{Options: engineio.Options{AllowEIO3: true}})
+	tests := map[string]func(c *client, sid string){
+		"foreign id":       func(c *client, sid string) { c.send(upgradeTo(sid + "x")) },
+		"empty id":         func(c *client, sid string) { c.send(upgradeTo("")) },
+		"no probe":         func(c *client, sid string) { c.send(upgradeTo(sid), "5") },
+		"message as probe": func(c *client, sid string) { c.send(upgradeTo(sid), "4hello") },
+		"probe twice":      func(c *client, sid string) { c.send(upgradeTo(sid), "2probe", "2probe") },
+		"message after it": func(c *client, sid string) { c.send(upgradeTo(sid), "2probe", "4hello") },
+		"wrong probe":      func(c *client, sid string) { c.send(upgradeTo(sid), "2probes") },
+		"malformed frame":  func(c *client, sid string) { c.send(upgradeTo(sid), "2probe"); _, _ = c.stream.Write([]byte{0}) },
+		"stream's end":     func(c *client, sid string) { c.send(upgradeTo(sid), "2probe"); _ = c.stream.Close() },
+		"session's end":    func(c *client, sid string) { c.send(upgradeTo(sid), "2probe"); _ = c.session.CloseWithError(0, "") },
+		"stream's reset": func(c *client, sid string) {
+			c.send(upgradeTo(sid), "2probe")
+			c.stream.CancelWrite(1)
+			c.stream.CancelRead(1)
+		},
+		"another is at work": func(c *client, sid string) {},
+	}
+	for name, attempt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := h.poller(t)
+			sid, _ := p.open()
+			s := within(t, "OnOpen", h.opened)
+			c := h.connect(t)
+			if name == "another is at work" {
+				first := h.connect(t)
+				first.send(upgradeTo(sid), "2probe")
+				first.expect("3probe")
+				c.send(upgradeTo(sid), "2probe")
+			} else {
+				attempt(c, sid)
+			}
+			c.ended()
+			p.post("4still here")
+			for {
+				body := p.get()
+				if body == "4still here" {
+					break
+				} else if body != "6" {
+					t.Fatalf("%q", body)
+				}
+			}
+			s.CloseNow()
+			within(t, "OnClose", h.closed)
+		})
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{Options: engineio.Options{MaxHTTPBufferSize: 1000}})
+	first := map[string][]byte{
+		"no frame":             {0},
+		"binary":               frame(true, "0"),
+		"a message":            frame(false, "4hello"),
+		"a probe":              frame(false, "2probe"),
+		"no JSON":              frame(false, "0{"),
+		"no object":            frame(false, "0[]"),
+		"no id":                frame(false, "0{}"),
+		"an id that is a list": frame(false, `0{"sid":["x"]}`),
+		"unknown type":         frame(false, "7"),
+		"no UTF-8":             frame(false, "0{\"sid\":\"\xff\"}"),
+	}
+	for name, b := range first {
+		t.Run("first/"+name, func(t *testing.T) {
+			c := h.connect(t)
+			if _, err := c.stream.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			c.ended()
+			if h.engine.Len() != 0 {
+				t.Error("there is a session")
+			}
+		})
+	}
+	later := map[string]struct {
+		bytes  []byte
+		reason engineio.Reason
+		err    error
+	}{
+		"empty":            {[]byte{0}, engineio.ParseError, engineio.ErrFrame},
+		"empty binary":     {[]byte{0x80}, engineio.ParseError, engineio.ErrFrame},
+		"oversize":         {frame(false, "4"+strings.Repeat("x", 1000)), engineio.ParseError, engineio.ErrFrame},
+		"oversize binary":  {frame(true, strings.Repeat("x", 1001)), engineio.ParseError, engineio.ErrFrame},
+		"beyond all sizes": {bytes.Repeat([]byte{0xff}, 9), engineio.ParseError, engineio.ErrFrame},
+		"too many bytes":   {[]byte{126, 0, 125}, engineio.ParseError, engineio.ErrFrame},
+		"far too many":     {[]byte{127, 0, 0, 0, 0, 0, 0, 0, 5}, engineio.ParseError, engineio.ErrFrame},
+		"no UTF-8":         {frame(false, "4\xc0\x80"), engineio.ParseError, engineio.ErrFrame},
+		"unknown type":     {frame(false, "9"), engineio.ParseError, nil},
+		"broken base64":    {frame(false, "b!"), engineio.ParseError, nil},
+		"a ping":           {frame(false, "2"), engineio.TransportError, nil},
+		"a close":          {frame(false, "1"), engineio.TransportClose, nil},
+	}
+	for name, tt := range later {
+		t.Run("later/"+name, func(t *testing.T) {
+			c := h.begin(t)
+			within(t, "OnOpen", h.opened)
+			if _, err := c.stream.Write(tt.bytes); err != nil {
+				t.Fatal(err)
+			}
+			if err := within(t, "OnClose", h.closed); err.Reason != tt.reason || tt.err != nil && !errors.Is(err, tt.err) {
+				t.Error(err)
+			}
+			c.ended()
+		})
+	}
+}
+
+// Who opens no stream, or says nothing over it, is not kept for longer than an upgrade may take.
+func TestSilent(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{Options: engineio.Options{UpgradeTimeout: 100 * time.Millisecond}})
+	tests := map[string]func(c *client){
+		"no stream":    func(c *client) {},
+		"half a frame": func(c *client) { _, _ = c.stream.Write([]byte{1}) },
+		"half a handshake": func(c *client) {
+			_, _ = c.stream.Write(frame(false, upgradeTo("x"))[:5])
+		},
+	}
+	for name, do := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := h.connect(t) // a stream is heard of when something is written
+			start := time.Now()
+			do(c)
+			c.ended()
+			if d := time.Since(start); d < 50*time.Millisecond {
+				t.Error("ended after", d)
+			}
+		})
+	}
+	t.Run("no probe", func(t *testing.T) {
+		p := h.poller(t)
+		sid, _ := p.open()
+		within(t, "OnOpen", h.opened)
+		c := h.connect(t)
+		c.send(upgradeTo(sid))
+		c.ended()
+	})
+	t.Run("no upgrade", func(t *testing.T) {
+		p := h.poller(t)
+		sid, _ := p.open()
+		within(t, "OnOpen", h.opened)
+		c := h.connect(t)
+		c.send(upgradeTo(sid), "2probe")
+		c.expect("3probe")
+		c.ended()
+	})
+}
+
+// Each side can end a session, and what it sent before arrives.
+func TestEnds(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{OnMessage: func(*engineio.Session, engineio.Message) { panic("the handler's") }})
+	tests := map[string]struct {
+		end    func(c *client, s *engineio.Session)
+		reason engineio.Reason
+		drains bool
+	}{
+		"Close":            {func(_ *client, s *engineio.Session) { s.Close() }, engineio.ForcedClose, true},
+		"CloseNow":         {func(_ *client, s *engineio.Session) { s.CloseNow() }, engineio.ForcedClose, false},
+		"client's session": {func(c *client, _ *engineio.Session) { _ = c.session.CloseWithError(0, "") }, engineio.TransportClose, false},
+		"client's stream":  {func(c *client, _ *engineio.Session) { _ = c.stream.Close() }, engineio.TransportClose, true},
+		"reset":            {func(c *client, _ *engineio.Session) { c.stream.CancelWrite(7) }, engineio.TransportClose, false},
+		"stop sending":     {func(c *client, s *engineio.Session) { c.stream.CancelRead(7); trickle(s) }, engineio.TransportClose, false},
+		"does not read":    {func(_ *client, s *engineio.Session) { flood(s) }, engineio.TransportError, false},
+		"a panic":          {func(c *client, _ *engineio.Session) { c.send("4panic") }, engineio.ForcedClose, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := h.begin(t)
+			s := within(t, "OnOpen", h.opened)
+			large := strings.Repeat("x", 300_000)
+			if tt.drains {
+				if err := s.Send(engineio.Message{Data: []byte(large)}, engineio.Message{Data: []byte("last")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tt.end(c, s)
+			if err := within(t, "OnClose", h.closed); err.Reason != tt.reason {
+				t.Error(err)
+			}
+			if tt.drains {
+				c.expect("4"+large, "4last")
+			}
+			if name != "client's session" {
+				c.ended()
+			}
+			if err := s.Send(engineio.Message{}); !errors.Is(err, engineio.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// trickle sends until that fails.
+func trickle(s *engineio.Session) {
+	for s.Send(engineio.Message{Data: []byte("x")}) == nil {
+		time.Sleep(time.Millisecond) // nothing tells when the client's word has come
+	}
+}
+
+// flood sends more than may wait.
+func flood(s *engineio.Session) {
+	for s.Send(engineio.Message{Data: make([]byte, 100_000)}) == nil {
+	}
+}
+
+// A client that sends faster than it is served is made to wait, and loses nothing.
+func TestBackpressure(t *testing.T) {
+	noLeaks(t)
+	gate, count := make(chan struct{}), make(chan int, 1000)
+	h := serve(t, &engineio.Server{OnMessage: func(_ *engineio.Session, m engineio.Message) {
+		<-gate
+		count <- len(m.Data)
+	}})
+	c := h.begin(t)
+	const n, size = 100, 50_000
+	sent := make(chan error, 1)
+	go func() {
+		for range n {
+			if _, err := c.stream.Write(frame(true, strings.Repeat("x", size))); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	select {
+	case err := <-sent:
+		t.Errorf("%d bytes were taken though nobody handled them: %v", n*size, err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	close(gate)
+	for range n {
+		if got := within(t, "a message", count); got != size {
+			t.Error(got)
+		}
+	}
+	if err := within(t, "the client", sent); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	noLeaks(t)
+	no := errors.New("not you")
+	tests := map[string]struct {
+		options engineio.Options
+		header  http.Header
+		status  int
+	}{
+		"not enabled":    {engineio.Options{Transports: []string{engineio.Polling}}, nil, 400},
+		"foreign origin": {engineio.Options{}, http.Header{"Origin": {"https://evil.example"}}, 403},
+		"allowed origin": {engineio.Options{CORS: &engineio.CORS{Origins: []string{"https://*.example"}}}, http.Header{"Origin": {"https://good.example"}}, 200},
+		"another path":   {engineio.Options{Path: "/other"}, nil, 404},
+		// The client says after the answer that it begins a session.
+		"AllowRequest": {engineio.Options{AllowRequest: func(r *http.Request) error {
+			if r.Header.Get("Authorization") != "me" {
+				return no
+			}
+			return nil
+		}}, nil, 200},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t, &engineio.Server{Options: tt.options})
+			session, resp, err := h.dial(t, tt.header)
+			if resp == nil || resp.StatusCode != tt.status {
+				t.Fatal(resp, err)
+			}
+			if name == "AllowRequest" {
+				str, err := session.OpenStream()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := str.Write(frame(false, "0")); err != nil {
+					t.Fatal(err)
+				}
+				within(t, "the end", session.Context().Done())
+			}
+			if h.engine.Len() != 0 {
+				t.Error("there is a session")
+			}
+		})
+	}
+}
+
+// More streams and datagrams are not what the protocol has: they change nothing.
+func TestMoreStreams(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{})
+	c := h.begin(t)
+	for range 250 { // more than may be open at once
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		str, err := c.session.OpenStreamSync(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = str.Write(frame(false, "4no"))
+		_ = str.SetReadDeadline(time.Now().Add(patience))
+		if _, err := str.Read(make([]byte, 1)); !errors.As(err, new(*wt.StreamError)) {
+			t.Fatal(err)
+		}
+		str.CancelWrite(0)
+		uni, err := c.session.OpenUniStreamSync(ctx)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = uni.Write([]byte("no"))
+		_ = uni.Close()
+		_ = c.session.SendDatagram([]byte("no"))
+	}
+	c.send("4yes")
+	c.expect("4yes")
+}
+
+// On the same port, polling and WebSocket go on over HTTP/3.
+func TestOthers(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{})
+	p := h.poller(t)
+	p.open()
+	p.post("4hello")
+	if body := p.get(); body != "4hello" {
+		t.Error(body)
+	}
+	streams := &wsh3.Streams{Transport: &http3.Transport{TLSClientConfig: h.tls()}}
+	defer streams.Close()
+	c, _, err := ws.Dial(t.Context(), "wss://"+h.addr+"/engine.io/?EIO=4&transport=websocket", &ws.DialOptions{Streams: streams})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if m, err := c.Read(t.Context()); err != nil || m.Data[0] != '0' {
+		t.Fatal(m, err)
+	}
+	if err := c.Write(t.Context(), ws.Text, []byte("4hello")); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Read(t.Context()); err != nil || m.String() != "4hello" {
+		t.Error(m, err)
+	}
+	header := http.Header{}
+	h.SetAltSvc(header)
+	if got := header.Get("Alt-Svc"); got != fmt.Sprintf(`h3=":%s"; ma=2592000`, h.addr[strings.LastIndexByte(h.addr, ':')+1:]) {
+		t.Error(got)
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	noLeaks(t)
+	h := serve(t, &engineio.Server{})
+	c := h.begin(t)
+	s := within(t, "OnOpen", h.opened)
+	silent := h.connect(t)
+	large := strings.Repeat("x", 500_000)
+	if err := s.Send(engineio.Message{Data: []byte(large)}); err != nil {
+		t.Fatal(err)
+	}
+	down := make(chan error, 1)
+	go func() {
+		down <- errors.Join(h.engine.Shutdown(t.Context()), h.Shutdown(t.Context()))
+	}()
+	c.expect("4" + large)
+	if err := within(t, "Shutdown", down); err != nil {
+		t.Error(err)
+	}
+	if err := within(t, "OnClose", h.closed); err.Reason != engineio.ServerClose {
+		t.Error(err)
+	}
+	c.ended()
+	silent.ended()
+}

@@ -1,0 +1,142 @@
+package webtransport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	wt "github.com/quic-go/webtransport-go"
+)
+
+// visit is a request for a session of WebTransport. One goroutine serves it.
+type visit struct {
+	server  *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	session *wt.Session
+	stream  *stream
+}
+
+var errTwice = errors.New("webtransport: the session has been opened already")
+
+// open is an engineio.OpenStream.
+func (v *visit) open(ctx context.Context) (io.ReadWriteCloser, error) {
+	if v.session != nil {
+		return nil, errTwice
+	}
+	session, err := v.server.wt.Upgrade(v.w, v.r)
+	if err != nil {
+		http.Error(v.w, err.Error(), http.StatusBadRequest)
+		return nil, err
+	}
+	v.session = session
+	go v.refuseUni()
+	str, err := session.AcceptStream(ctx)
+	if err != nil {
+		_ = session.CloseWithError(0, "")
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
+	}
+	go v.refuse()
+	v.stream = &stream{Stream: str}
+	return v.stream, nil
+}
+
+// refuse ends further streams: what comes over them would wait for ever.
+func (v *visit) refuse() {
+	for {
+		str, err := v.session.AcceptStream(context.Background())
+		if err != nil {
+			return // the session has ended
+		}
+		str.CancelRead(0)
+		str.CancelWrite(0)
+	}
+}
+
+func (v *visit) refuseUni() {
+	for {
+		str, err := v.session.AcceptUniStream(context.Background())
+		if err != nil {
+			return
+		}
+		str.CancelRead(0)
+	}
+}
+
+const (
+	// leastLinger and mostLinger bound how long a session outlives its stream.
+	leastLinger = 100 * time.Millisecond
+	mostLinger  = time.Second
+)
+
+// end ends the session. That resets its stream, and what is on the way of it is lost: it is given time to arrive, and to
+// be lost and sent once more.
+func (v *visit) end() {
+	if v.session == nil {
+		return
+	}
+	if v.stream != nil && v.stream.finished() {
+		linger := leastLinger
+		if c, ok := v.r.Context().Value(connKey{}).(*quic.Conn); ok {
+			linger = min(linger+4*c.ConnectionStats().SmoothedRTT, mostLinger)
+		}
+		timer := time.NewTimer(linger)
+		defer timer.Stop()
+		select {
+		case <-v.session.Context().Done():
+		case <-timer.C:
+		}
+	}
+	_ = v.session.CloseWithError(0, "")
+}
+
+// stream is the stream of a session. One goroutine at a time reads, one at a time writes.
+type stream struct {
+	*wt.Stream
+	writing sync.Mutex // held while it is written to
+
+	mu       sync.Mutex
+	closed   bool
+	complete bool // all that was written is on its way
+}
+
+func (s *stream) Write(b []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.Stream.Write(b)
+}
+
+// Close ends the server's direction, and has Read and Write return. The client's is left to the end of the session: browsers take
+// it for an error when they are told to stop sending.
+func (s *stream) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	past := time.Unix(1, 0)
+	_ = s.SetReadDeadline(past)
+	if !s.writing.TryLock() {
+		_ = s.SetWriteDeadline(past)
+		s.CancelWrite(0)
+		return nil
+	}
+	defer s.writing.Unlock()
+	s.complete = true
+	return s.Stream.Close()
+}
+
+// finished reports whether all that was written is on its way.
+func (s *stream) finished() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.complete
+}
