@@ -1,0 +1,138 @@
+package socketio
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// pendingAck is an acknowledgement that is waited for.
+type pendingAck struct {
+	id   uint64
+	then func(Args, error)
+	// onArrival says that then does not block, and may be called by whoever has the answer; otherwise it has its turn among
+	// the handlers.
+	onArrival bool
+}
+
+func byID(a pendingAck, id uint64) int { return cmp.Compare(a.id, id) }
+
+// expect waits for an acknowledgement.
+func (s *Socket) expect(a pendingAck) error {
+	m := s.extra()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state.Load() == ended:
+		return ErrDisconnected
+	case len(m.acks) >= s.nsp.server.set.MaxPendingAcks:
+		return ErrTooManyAcks
+	}
+	i, _ := slices.BinarySearchFunc(m.acks, a.id, byID) // ids grow: nearly always the end
+	m.acks = slices.Insert(m.acks, i, a)
+	return nil
+}
+
+// takeAck takes what waits for an acknowledgement, which nobody else gets then.
+func (s *Socket) takeAck(id uint64) (pendingAck, bool) {
+	m := s.more.Load()
+	if m == nil {
+		return pendingAck{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(m.acks, id, byID)
+	if !ok {
+		return pendingAck{}, false
+	}
+	a := m.acks[i]
+	m.acks = slices.Delete(m.acks, i, i+1)
+	if len(m.acks) == 0 && cap(m.acks) > 16 {
+		m.acks = nil
+	}
+	return a, true
+}
+
+// failAcks ends the waiting of all, and returns those that want to be told in their turn.
+func (s *Socket) failAcks() []pendingAck {
+	m := s.more.Load()
+	if m == nil {
+		return nil
+	}
+	s.mu.Lock()
+	all := m.acks
+	m.acks = nil
+	s.mu.Unlock()
+	var late []pendingAck
+	for _, a := range all {
+		if a.onArrival {
+			a.then(Args{}, ErrDisconnected)
+		} else {
+			late = append(late, a)
+		}
+	}
+	return late
+}
+
+type reply struct {
+	args Args
+	err  error
+}
+
+// emitWithAck emits and waits.
+func (s *Socket) emitWithAck(ctx context.Context, f Flags, event string, args []any) (Args, error) {
+	ctx, cancel := within(ctx, f.Timeout)
+	defer cancel()
+	got := make(chan reply, 1)
+	id := s.nsp.nextAck()
+	err := s.expect(pendingAck{id, func(a Args, err error) { got <- reply{a, err} }, true})
+	if err != nil {
+		return Args{}, err
+	}
+	if err := s.emit(f, event, args, id, true); err != nil {
+		s.takeAck(id)
+		return Args{}, err
+	}
+	gone := s.done()
+	select {
+	case r := <-got:
+		return r.args, r.err
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-gone:
+		err = ErrDisconnected
+	}
+	if _, waiting := s.takeAck(id); !waiting {
+		r := <-got // it has come meanwhile
+		return r.args, r.err
+	}
+	return Args{}, err
+}
+
+// emitFunc emits and has then called.
+func (s *Socket) emitFunc(f Flags, event string, args []any, then func(Args, error)) error {
+	id := s.nsp.nextAck()
+	a := pendingAck{id: id, then: then}
+	if f.Timeout > 0 {
+		t := time.AfterFunc(f.Timeout, func() {
+			if _, waiting := s.takeAck(id); waiting {
+				s.client.run.Lock()
+				defer s.client.run.Unlock()
+				s.guard(func() { then(Args{}, ErrTimeout) })
+			}
+		})
+		a.then = func(args Args, err error) {
+			t.Stop()
+			then(args, err)
+		}
+	}
+	if err := s.expect(a); err != nil {
+		return err
+	}
+	if err := s.emit(f, event, args, id, true); err != nil {
+		s.takeAck(id)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package socketio
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"baro.dev/socketio/parser"
+)
+
+// connectPacket handles a CONNECT. run is held.
+func (c *client) connectPacket(p *parser.Packet) {
+	name, query, _ := strings.Cut(p.Namespace, "?")
+	auth := p.Data.Value(0)
+	if c.session.Protocol() == 3 {
+		auth = queryAuth(query)
+	} else {
+		name = p.Namespace
+	}
+	c.connect(name, auth, true)
+}
+
+// connect connects the client to a namespace. Where nobody has to be waited for that happens at once, provided that run is held
+// (inTurn). Otherwise it is done by another goroutine, so that what the client does in other namespaces goes on.
+func (c *client) connect(name string, auth parser.Value, inTurn bool) {
+	srv := c.server
+	if err := c.begin(name); err != nil {
+		c.fail(ForcedServerClose, err)
+		return
+	}
+	n := srv.namespace(name)
+	parents := n == nil && srv.hasParents()
+	recovers := srv.set.ConnectionStateRecovery != nil && !auth.IsZero()
+	if inTurn && (srv.set.Engine.Inline || n != nil && !n.hasMiddleware() && !recovers || n == nil && !parents) {
+		c.admit(n, name, auth, true)
+		return
+	}
+	srv.spawned.Go(func() { c.admit(n, name, auth, false) })
+}
+
+// begin notes that the client is being connected to a namespace.
+func (c *client) begin(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	connected := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.nsp.name == name })
+	switch {
+	case connected || slices.Contains(c.connecting, name):
+		return errConnectTwice
+	case len(c.sockets)+len(c.connecting) >= c.server.set.MaxNamespaces:
+		return errConnectMany
+	}
+	c.connecting = append(c.connecting, name)
+	return nil
+}
+
+// settled notes that the client is not being connected any more, and adds a socket, if it is not nil. It reports whether
+// the client is still there.
+func (c *client) settled(name string, s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.connecting, name); i >= 0 {
+		c.connecting = slices.Delete(c.connecting, i, i+1)
+	}
+	if len(c.connecting) == 0 {
+		c.connecting = nil
+	}
+	if c.gone {
+		return false
+	}
+	if s != nil {
+		c.sockets = append(c.sockets, s)
+		c.stopTimer()
+	}
+	return true
+}
+
+// admit lets the client into a namespace, or refuses it.
+func (c *client) admit(n *Namespace, name string, auth parser.Value, inTurn bool) {
+	s, err := c.prepare(n, name, auth)
+	if !inTurn {
+		c.run.Lock()
+		defer c.run.Unlock()
+	}
+	if err != nil {
+		if c.settled(name, nil) {
+			c.refuse(name, err)
+		}
+		return
+	}
+	if !c.settled(name, s) {
+		s.abandon()
+		return
+	}
+	s.goLive()
+}
+
+// prepare makes the socket, and runs the middleware. A panic there is an error.
+func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socket, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.server.set.Engine.Logger.Error("middleware panicked", "namespace", name, "panic", v, "stack", string(debug.Stack()))
+			err = &Error{Message: "internal error"}
+		}
+		if err != nil && s != nil {
+			s.abandon()
+		}
+	}()
+	for {
+		if n == nil {
+			if n = c.server.child(name, auth); n == nil {
+				return nil, &Error{Message: "Invalid namespace"}
+			}
+		}
+		if s = c.newSocket(n, auth); n.enter(s) {
+			break
+		}
+		s, n = nil, c.server.namespace(name) // an empty child that has been removed just now
+	}
+	if r := n.recovery(); s.recovered && !r.RunMiddlewares {
+		return s, nil
+	}
+	for _, h := range n.hooksFrom() {
+		for _, check := range listed(h, &h.middleware) {
+			if err := check(s); err != nil {
+				return s, err
+			}
+		}
+	}
+	return s, nil
+}
+
+// refuse answers a CONNECT with an error.
+func (c *client) refuse(name string, err error) {
+	c.mu.Lock()
+	c.refused++
+	often := c.refused > maxRefused
+	c.mu.Unlock()
+	if often {
+		c.fail(ForcedServerClose, errConnectRefuse)
+		return
+	}
+	e := asError(err)
+	var value any = e
+	if c.session.Protocol() == 3 { // a plain value
+		if value = e.Message; e.Data != nil {
+			value = e.Data
+		}
+	}
+	p := parser.Packet{Type: parser.ConnectError, Namespace: name, Data: parser.Values(value)}
+	if err := c.send(p, false); err != nil && err != ErrDisconnected {
+		c.fail(ForcedServerClose, fmt.Errorf("socketio: refusal not sent: %w", err))
+	}
+}
+
+// newSocket returns a socket that is being connected.
+func (c *client) newSocket(n *Namespace, auth parser.Value) *Socket {
+	s := &Socket{nsp: n, client: c, session: c.session, issued: time.Now().UnixMilli()}
+	if !auth.IsZero() {
+		s.extra().auth = auth
+	}
+	if c.session.Protocol() == 3 {
+		if s.id = c.session.ID(); n.name != "/" {
+			s.id = n.name + "#" + s.id
+		}
+		return s
+	}
+	if n.recovery() != nil {
+		s.recover(auth)
+	}
+	if s.id == "" {
+		s.id = newID()
+	}
+	return s
+}
+
+// connectAnswer is what the answer to a CONNECT carries, in protocol 5.
+type connectAnswer struct {
+	SID string `json:"sid"`
+	PID string `json:"pid,omitempty"`
+}
+
+// goLive answers the CONNECT and begins with the handlers. run is held.
+func (s *Socket) goLive() {
+	live := func() {
+		p := parser.Packet{Type: parser.Connect, Namespace: s.nsp.name}
+		if s.session.Protocol() != 3 {
+			a := connectAnswer{SID: s.id}
+			if m := s.more.Load(); m != nil {
+				a.PID = m.pid
+			}
+			p.Data = parser.Values(a)
+		}
+		_ = s.client.send(p, false)
+		s.state.Store(connected)
+	}
+	switch r := s.takeRestored(); {
+	case r != nil:
+		s.nsp.adapter.AddAll(s.id, r.Rooms)
+		if r.Resume != nil {
+			r.Resume(s, live)
+			break
+		}
+		live()
+	case s.nsp.log != nil:
+		s.nsp.log.begin(s, live)
+	default:
+		live()
+	}
+	defer s.contain()
+	for _, h := range s.nsp.hooksFrom() {
+		for _, f := range listed(h, &h.connection) {
+			f(s)
+		}
+	}
+}
+
+// abandon takes back a socket that has not been connected.
+func (s *Socket) abandon() {
+	s.state.Store(ended)
+	s.nsp.adapter.DelAll(s.id)
+	s.nsp.leave(s)
+	s.interrupt()
+	s.OffAnyOutgoing()
+	s.failAcks()
+}

@@ -1,0 +1,128 @@
+package socketio
+
+import (
+	"context"
+	"sync"
+
+	"baro.dev/socketio/parser"
+)
+
+// MemoryAdapter is the default Adapter: rooms in the memory of this server. A join or leave takes the same time however large
+// the rooms are; a broadcast takes time by the number of those it is for.
+type MemoryAdapter struct {
+	nsp *Namespace
+
+	mu       sync.RWMutex
+	rooms    map[string]*room
+	watchers []func(RoomEvent)
+}
+
+// NewMemoryAdapter returns the in-memory adapter of a namespace. With Options.ConnectionStateRecovery it keeps a log of events.
+func NewMemoryAdapter(n *Namespace) *MemoryAdapter {
+	m := &MemoryAdapter{nsp: n, rooms: map[string]*room{}}
+	if r := n.server.set.ConnectionStateRecovery; r != nil {
+		n.log = newPacketLog(n, r)
+	}
+	return m
+}
+
+// WithoutRecovery has the adapter keep no log. It is for adapters that embed it and have their own.
+func (m *MemoryAdapter) WithoutRecovery() *MemoryAdapter {
+	m.nsp.log = nil
+	return m
+}
+
+// Namespace returns the namespace.
+func (m *MemoryAdapter) Namespace() *Namespace { return m.nsp }
+
+// OnRoom has f called for each RoomEvent, by the goroutine that has caused it.
+func (m *MemoryAdapter) OnRoom(f func(RoomEvent)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers = append(m.watchers, f)
+}
+
+// Rooms returns the names of the rooms, those of sockets alone not among them, with the number of their sockets.
+func (m *MemoryAdapter) Rooms() map[string]int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	all := make(map[string]int, len(m.rooms))
+	for name, r := range m.rooms {
+		all[name] = len(r.members)
+	}
+	return all
+}
+
+// Sockets returns ids: see Adapter.
+func (m *MemoryAdapter) Sockets(rooms []string) []string {
+	var ids []string
+	m.each(&BroadcastOptions{Rooms: rooms}, func(s *Socket) { ids = append(ids, s.id) })
+	return ids
+}
+
+func (m *MemoryAdapter) list(o *BroadcastOptions) (all []*Socket) {
+	m.each(o, func(s *Socket) { all = append(all, s) })
+	return all
+}
+
+// FetchSockets returns sockets of this server.
+func (m *MemoryAdapter) FetchSockets(_ context.Context, o *BroadcastOptions) ([]*RemoteSocket, error) {
+	sockets := m.list(o)
+	all := make([]*RemoteSocket, len(sockets))
+	for i, s := range sockets {
+		all[i] = s.Describe()
+	}
+	return all, nil
+}
+
+// AddSockets puts sockets of this server into rooms.
+func (m *MemoryAdapter) AddSockets(o *BroadcastOptions, rooms []string) {
+	for _, s := range m.list(o) {
+		s.Join(rooms...)
+	}
+}
+
+// DelSockets takes sockets of this server out of rooms.
+func (m *MemoryAdapter) DelSockets(o *BroadcastOptions, rooms []string) {
+	for _, s := range m.list(o) {
+		s.Leave(rooms...)
+	}
+}
+
+// DisconnectSockets disconnects sockets of this server.
+func (m *MemoryAdapter) DisconnectSockets(o *BroadcastOptions, closeClients bool) {
+	for _, s := range m.list(o) {
+		s.Disconnect(closeClients)
+	}
+}
+
+// ServerSideEmit does nothing: there are no other servers.
+func (m *MemoryAdapter) ServerSideEmit(context.Context, parser.Data, bool) ([]parser.Value, error) {
+	return nil, nil
+}
+
+// PersistSession keeps a session: see Adapter.
+func (m *MemoryAdapter) PersistSession(state *SessionState) {
+	if l := m.nsp.log; l != nil {
+		l.persist(state)
+	}
+}
+
+// RestoreSession takes a session: see Adapter.
+func (m *MemoryAdapter) RestoreSession(pid, offset string) *RestoredSession {
+	if l := m.nsp.log; l != nil {
+		return l.restore(pid, offset)
+	}
+	return nil
+}
+
+// ServerCount returns 1.
+func (m *MemoryAdapter) ServerCount(context.Context) (int, error) { return 1, nil }
+
+// Close drops the log.
+func (m *MemoryAdapter) Close() error {
+	if l := m.nsp.log; l != nil {
+		l.close()
+	}
+	return nil
+}
