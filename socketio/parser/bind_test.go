@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"runtime"
+	"sync"
 	"testing"
 
 	"baro.dev/socketio/parser"
@@ -201,6 +203,49 @@ func TestAppend(t *testing.T) {
 		if m, err := parser.JSON.AppendArgument(wire, "x"); err == nil {
 			t.Errorf("%s became %s", show(wire), show(m))
 		}
+	}
+}
+
+// A packet that came, and a type that was not seen before, may be used by any number of goroutines.
+func TestConcurrently(t *testing.T) {
+	type object struct {
+		A any
+		B []byte
+	}
+	p := receive(t, parser.JSON, messages(`51-["e",{"A":[1],"B":`+placeholder+`},"x"]`, "bytes"))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				var o object
+				var s string
+				if err := p.Data.Bind(&o, &s); err != nil || string(o.B) != "bytes" || s != "x" {
+					t.Errorf("%+v, %q, %v", o, s, err)
+				}
+				clear(o.B)
+				out := event("out", p.Data.Value(0), &object{B: []byte("own")})
+				m, err := parser.JSON.Encode(nil, &out)
+				if err != nil || show(m[1:]) != "<6279746573> <6f776e>" {
+					t.Errorf("%s, %v", show(m), err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Retained is what came, not what was declared.
+func TestPendingHoldsWhatCame(t *testing.T) {
+	limits := &parser.Limits{MaxAttachments: 1 << 30}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d := parser.JSON.NewDecoder(limits)
+	if _, err := d.Add(false, []byte(`51000000000-["a"]`)); err != nil || d.Due() != 1_000_000_000 {
+		t.Errorf("%v, %d due", err, d.Due())
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<10 {
+		t.Errorf("%d bytes for attachments that did not come", n)
 	}
 }
 

@@ -1,7 +1,10 @@
 package parser_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"baro.dev/socketio/parser"
@@ -74,6 +77,50 @@ func equal(a, b *parser.Packet) bool {
 		}
 	}
 	return true
+}
+
+// Whatever the shape of what came and of what it is decoded into: nothing panics, and no marker is left behind.
+func FuzzBind(f *testing.F) {
+	f.Add(`{"plain":{"_placeholder":true,"num":0},"text":"x"}`)
+	f.Add(`{"map":{"a":{"_placeholder":true,"num":1}},"any":[{"_placeholder":true,"num":0}],"self":{"slice":[null]}}`)
+	f.Add(`{"text":{"_placeholder":true,"num":0}}`)
+	f.Add(`[{"_placeholder":true,"num":0},"x",{"y":{"_placeholder":true,"num":1}}]`)
+	f.Add(`{"pointer":{"_placeholder":true,"num":0},"array":[{"_placeholder":true,"num":1}],"numbers":[1,2]}`)
+	f.Fuzz(func(t *testing.T, argument string) {
+		d := parser.JSON.NewDecoder(nil)
+		p, err := d.Add(false, []byte(`52-["e",`+argument+`]`))
+		for err == nil && p == nil {
+			p, err = d.Add(true, []byte("bytes"))
+		}
+		if err != nil {
+			return
+		}
+		for _, dst := range []any{
+			new(any), new(everything), new([]any), new(map[string]any), new(map[string][]byte), new([][]byte), new([]string),
+			new(map[string]string), new(json.RawMessage), new(map[string]json.RawMessage), new(parser.Value), new([]parser.Value),
+			new([]byte), new(string), new([4]any), new(map[string]struct{ Y parser.Value }), new([]struct{ Y **[]byte }),
+			new([]*ownDecoder), new([]any),
+		} {
+			if v := p.Data.Value(0); v.Decode(dst) != nil {
+				continue
+			}
+			out, err := json.Marshal(dst)
+			if err != nil {
+				continue
+			}
+			if bytes.Contains(out, []byte(parser.Secret())) {
+				t.Fatalf("%T: %s", dst, out)
+			}
+			again := event("e", dst)
+			m, err := parser.JSON.Encode(nil, &again)
+			if err != nil {
+				t.Fatalf("%T: %s: %v", dst, out, err)
+			}
+			if strings.Contains(string(m[0].Data), parser.Secret()) {
+				t.Fatalf("%T: %s", dst, m[0].Data)
+			}
+		}
+	})
 }
 
 // What encoding/json can read, goes out and comes back as the same, with and without binary.
