@@ -30,7 +30,7 @@ const (
 	// frameBuffer is how much is read at once.
 	frameBuffer = 2 << 10
 	// keepFrameBuffer is how large a buffer is kept.
-	keepFrameBuffer = 64 << 10
+	keepFrameBuffer = 64<<10 + maxFrameHeader
 )
 
 // frames reads the frames of a stream. Its buffer grows with what comes, whatever length a frame claims to have.
