@@ -48,6 +48,26 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// What is decoded without encoding/json is what it would have decoded.
+func TestBindScalars(t *testing.T) {
+	for _, raw := range []string{`0`, `-0`, `7`, `-7`, `1.5`, `1e3`, `1e400`, `9223372036854775807`, `9223372036854775808`, `true`, `false`,
+		`null`, `"a"`, `"a\n"`, `"\ud83d\ude00"`, `""`, `"1"`, `"true"`, `"é"`, `[]`, `{}`} {
+		p := receive(t, parser.JSON, messages(`2["e",`+raw+`]`))
+		for _, same := range []func() any{
+			func() any { return new(string) }, func() any { return new(bool) }, func() any { return new(int) },
+			func() any { return new(float64) }, func() any { return new([]byte) }, func() any { return new(any) },
+			func() any { return new(json.RawMessage) }, func() any { return new(uint8) },
+		} {
+			want, got := same(), same()
+			wantErr, err := json.Unmarshal([]byte(raw), want), p.Data.Value(0).Decode(got)
+			if !reflect.DeepEqual(got, want) || (err == nil) != (wantErr == nil) {
+				t.Errorf("%s into %T: %v, %v; encoding/json %v, %v", raw, got, reflect.ValueOf(got).Elem(), err,
+					reflect.ValueOf(want).Elem(), wantErr)
+			}
+		}
+	}
+}
+
 func TestBindErrors(t *testing.T) {
 	p := receive(t, parser.JSON, messages(`2["e",1,"a",{"x":"y"}]`))
 	var n int

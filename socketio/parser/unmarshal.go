@@ -4,30 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"baro.dev/socketio/parser/internal/jsonscan"
 )
 
 // decode decodes JSON that came, which begins base bytes into its packet and is known to be valid.
 func decode(raw string, base uint32, from *binaries, dst any) error {
 	places := from.within(base, len(raw))
-	switch to := dst.(type) {
-	case *json.RawMessage:
-		if to != nil {
-			*to = json.RawMessage(raw)
-			return nil
-		}
-	case *string:
-		if to != nil && raw[0] == '"' && strings.IndexByte(raw, '\\') < 0 && utf8.ValidString(raw) {
-			*to = strings.Clone(raw[1 : len(raw)-1])
-			return nil
-		}
-	case *[]byte:
-		if to != nil && len(places) == 1 && places[0].End-places[0].Start == len(raw) {
-			*to = bytes.Clone(nonNil(from.data[places[0].Number]))
-			return nil
-		}
+	if decodeSimply(raw, places, from, dst) {
+		return nil
 	}
 	if len(places) == 0 {
 		return json.Unmarshal(lend(raw), dst)
@@ -44,6 +33,43 @@ func decode(raw string, base uint32, from *binaries, dst any) error {
 	}
 	r := restorer{marked: t.Binaries, left: len(t.Binaries)}
 	return r.restore(to)
+}
+
+// decodeSimply decodes what needs no encoding/json, to the same effect, and reports whether it was that.
+func decodeSimply(raw string, places []jsonscan.Place, from *binaries, dst any) bool {
+	switch to := dst.(type) {
+	case *string:
+		if to != nil && raw[0] == '"' && strings.IndexByte(raw, '\\') < 0 && utf8.ValidString(raw) {
+			*to = strings.Clone(raw[1 : len(raw)-1])
+			return true
+		}
+	case *bool:
+		if to != nil && (raw == "true" || raw == "false") {
+			*to = raw == "true"
+			return true
+		}
+	case *int:
+		if n, err := strconv.Atoi(raw); to != nil && err == nil {
+			*to = n
+			return true
+		}
+	case *float64:
+		if f, err := strconv.ParseFloat(raw, 64); to != nil && err == nil {
+			*to = f
+			return true
+		}
+	case *[]byte:
+		if to != nil && len(places) == 1 && places[0].End-places[0].Start == len(raw) {
+			*to = bytes.Clone(nonNil(from.data[places[0].Number]))
+			return true
+		}
+	case *json.RawMessage:
+		if to != nil {
+			*to = json.RawMessage(raw)
+			return true
+		}
+	}
+	return false
 }
 
 // lend gives the bytes of s to who only reads them: encoding/json says so of itself, and asks it of UnmarshalJSON.
