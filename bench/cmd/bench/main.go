@@ -58,7 +58,7 @@ func run(args []string) error {
 	out := flags.String("out", "", "`directory` for results.json, results.md and plots")
 	rounds := flags.Int("rounds", 0, "how often each server is measured, if not as often as the plan says")
 	duration := flags.Duration("duration", 0, "of each measurement, if not as the plan says")
-	warmup := flags.Duration("warmup", 0, "before each measurement, if not as the plan says")
+	warmup := flags.Duration("warmup", 0, "before each measurement, if not as the plan says (Socket.IO: 3 s)")
 	heartbeat := flags.Duration("heartbeat", 0, "Socket.IO's pingInterval, if not the 25 s that is its default")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -68,12 +68,12 @@ func run(args []string) error {
 		return err
 	}
 	if *cells != "" {
-		plan = harness.Plan{Cells: strings.Split(*cells, ","), Rounds: 1, Warmup: 300 * time.Millisecond, Duration: time.Second}
+		plan = harness.Plan{Cells: strings.Split(*cells, ","), Rounds: 1, Warmup: 300 * time.Millisecond, JITWarmup: harness.JITWarmup, Duration: time.Second}
 	}
 	for _, set := range []struct {
 		value *time.Duration
 		flag  time.Duration
-	}{{&plan.Duration, *duration}, {&plan.Warmup, *warmup}, {&plan.Heartbeat, *heartbeat}} {
+	}{{&plan.Duration, *duration}, {&plan.Warmup, *warmup}, {&plan.JITWarmup, *warmup}, {&plan.Heartbeat, *heartbeat}} {
 		if set.flag > 0 {
 			*set.value = set.flag
 		}

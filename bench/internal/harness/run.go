@@ -107,7 +107,11 @@ func Run(p Plan, servers []string, tables, log io.Writer) (*Report, error) {
 	}
 	r := &Report{Date: time.Now(), Machine: ThisMachine(), Rounds: p.Rounds, Warmup: p.Warmup, Each: p.Duration}
 	for _, c := range cells {
-		for round := range p.Rounds {
+		rounds := p.Rounds
+		if c.Mode == sioIdle {
+			rounds = min(rounds, 1) // it takes more than a heartbeat, and memory hardly varies
+		}
+		for round := range rounds {
 			r.Samples = append(r.Samples, runRound(p, c, round, contenders, log)...)
 		}
 		Table(tables, c, Summarize(c, r.Samples))
@@ -145,6 +149,9 @@ func runRound(p Plan, c Cell, round int, servers []Contender, log io.Writer) (sa
 
 func measure(c Cell, s Contender, p Plan) (load.Result, error) {
 	heartbeat := cmp.Or(p.Heartbeat, defaultHeartbeat)
+	if c.socketIO() {
+		p.Warmup = p.JITWarmup
+	}
 	server, err := start(s, c, heartbeat)
 	if err != nil {
 		return load.Result{}, err

@@ -96,6 +96,8 @@ func All() []Server {
 		{Name: "nbio-inline", Module: "github.com/lesismal/nbio", Serve: nbioServer(true), Kind: Peer, Deflate: NoContext},
 		{Name: "tcpgo", Serve: tcpGoServer, Kind: Raw},
 		{Name: "tcpepoll", Serve: tcpEpollServer, Kind: Raw},
+		{Name: "baro-sio-inline", Module: "baro.dev", Serve: baroSocketIO(true), Kind: Ours, SocketIO: true},
+		{Name: "baro-sio", Module: "baro.dev", Serve: baroSocketIO(false), Kind: Ours, SocketIO: true},
 		{Name: "socketio-node", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true},
 	}
 }
