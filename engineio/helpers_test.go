@@ -56,9 +56,7 @@ func openBeside(t testing.TB, e *engineio.Server) *site {
 		transport.CloseIdleConnections()
 		s.http.CloseClientConnections()
 		s.http.Close()
-		if n := e.Len(); n != 0 {
-			t.Errorf("%d sessions are left", n)
-		}
+		until(t, "all sessions are gone", func() bool { return e.Len() == 0 })
 	})
 	return s
 }

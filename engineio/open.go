@@ -26,6 +26,7 @@ func (e *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 	}
 	// It leaves when OnOpen has returned: the client does nothing before it comes.
 	hello := []outgoing{{Packet: payload.Packet{Type: payload.Open, Data: s.handshake(e.set.webSocketUpgrade)}}}
+	s.appear()
 	s.started(r)
 	if err := s.answer(w, r, p, hello); err != nil {
 		s.end(&CloseError{TransportError, err})

@@ -241,20 +241,26 @@ func (e *Server) newSession(r *http.Request, q query) (*Session, error) {
 	return s, nil
 }
 
-// started is called when there is a transport. From now on others know the session.
+// appear has others know the session, which has a transport now.
+func (s *Session) appear() {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.sessions[s.id] = s
+}
+
+// started is called when others know the session.
 func (s *Session) started(r *http.Request) {
 	e := s.server
 	defer s.begin() // deferred, since the handler may end the goroutine
-	e.mu.Lock()
-	e.sessions[s.id] = s
-	draining := e.draining
-	e.mu.Unlock()
 	if e.set.InitialPacket != "" {
 		_ = s.Send(Message{Data: []byte(e.set.InitialPacket)})
 	}
 	if e.OnOpen != nil {
 		s.guard(func() { e.OnOpen(s, r) })
 	}
+	e.mu.Lock()
+	draining := e.draining
+	e.mu.Unlock()
 	if draining {
 		s.close(&CloseError{Reason: ServerClose})
 	}

@@ -83,8 +83,11 @@ func (n *newcomer) opened(c *ws.Socket, r *http.Request) {
 	s := (*Session)(n)
 	c.Data = s
 	l := socketLink{c, s.format}
+	s.mu.Lock() // until the client has been told, nothing else is sent
 	s.link = l
+	s.appear()
 	_ = l.send(payload.Packet{Type: payload.Open, Data: s.handshake([]string{})}, false)
+	s.mu.Unlock()
 	s.started(r)
 }
 

@@ -72,7 +72,7 @@ func tryUpgrade(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*upgr
 	case up.extended:
 		return up, up.acceptStream(w, r, o)
 	}
-	return up, up.hijack(w, r, o, response)
+	return up, up.hijack(w, r, o, handshake.AppendHeader(response, w.Header()))
 }
 
 // checkOrigin says whether the page that r comes from may connect.

@@ -102,7 +102,7 @@ type AcceptOptions struct {
 	AllowedOrigins []string
 	// CheckOrigin, if set, decides instead of AllowedOrigins; an error refuses, with 403 and its text.
 	CheckOrigin func(*http.Request) error
-	// Header is added to the response.
+	// Header is added to the response, as is what the http.ResponseWriter's header has.
 	Header http.Header
 
 	Compression Compression

@@ -32,6 +32,23 @@ func AppendResponse(dst []byte, key, subprotocol, extensions string, header http
 	return append(dst, "\r\n"...), nil
 }
 
+// AppendHeader adds the fields of header to a response, save those that ValidateHeader refuses.
+func AppendHeader(response []byte, header http.Header) []byte {
+	if len(header) == 0 {
+		return response
+	}
+	response = response[:len(response)-len("\r\n")]
+	for name, values := range header {
+		if ValidateHeader(http.Header{name: values}) != nil {
+			continue
+		}
+		for _, value := range values {
+			response = appendField(response, name, value)
+		}
+	}
+	return append(response, "\r\n"...)
+}
+
 func appendField(dst []byte, name, value string) []byte {
 	dst = append(append(dst, name...), ": "...)
 	return append(append(dst, value...), "\r\n"...)
