@@ -32,15 +32,13 @@ func socketIOs() []socketIO {
 
 func listenBaroRole(t *testing.T, role string) string {
 	t.Helper()
-	handler, closer, err := roles.New(role)
+	handler, end, err := roles.New(role)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() {
-		if err := closer.Close(); err != nil {
-			t.Error(err)
-		}
+		end()
 		server.Close()
 	})
 	return server.URL

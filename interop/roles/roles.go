@@ -4,40 +4,44 @@ package roles
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"baro.dev/engineio"
 )
 
-// New returns a server in a role, and what ends it.
-func New(role string) (http.Handler, io.Closer, error) {
+// New returns a server in a role, and what ends it at once.
+func New(role string) (server http.Handler, end func(), err error) {
 	switch role {
 	case "engineio3", "engineio4":
-		h, c := echo(role == "engineio3")
-		return h, c, nil
+		server, end = echo(role == "engineio3")
+	case "socketio5":
+		server, end = socketio5()
+	case "clients":
+		server, end = clients()
+	default:
+		err = fmt.Errorf("no role is called %q", role)
 	}
-	return nil, nil, fmt.Errorf("no role is called %q", role)
+	return server, end, err
 }
 
 // conformance are the options that the protocols' test suites ask for.
-func conformance(path string) engineio.Options {
+func conformance() engineio.Options {
 	return engineio.Options{
-		Path:              path,
 		PingInterval:      300 * time.Millisecond,
 		PingTimeout:       200 * time.Millisecond,
 		MaxHTTPBufferSize: 1_000_000,
 	}
 }
 
-func echo(allowEIO3 bool) (http.Handler, io.Closer) {
+func echo(allowEIO3 bool) (http.Handler, func()) {
 	server := &engineio.Server{
-		Options: conformance("/engine.io/"),
+		Options: conformance(),
 		OnMessage: func(s *engineio.Session, m engineio.Message) {
 			_ = s.Send(m)
 		},
 	}
 	server.Options.AllowEIO3 = allowEIO3
-	return server, server
+	server.Options.Path = "/engine.io/"
+	return server, func() { _ = server.Close() }
 }
