@@ -41,7 +41,7 @@ func TestBind(t *testing.T) {
 			t.Errorf("argument %d is %s, want %s", i, got, want)
 		}
 	}
-	for _, i := range []int{-1, 6, 1 << 40} {
+	for _, i := range []int{-1, 6, 1 << 30} {
 		if v := p.Data.Value(i); !v.IsZero() || !errors.Is(v.Decode(&a), parser.ErrMissing) {
 			t.Errorf("argument %d is %v", i, v)
 		}

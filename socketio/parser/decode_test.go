@@ -236,3 +236,22 @@ func TestPeek(t *testing.T) {
 		t.Error("a binary message begins no packet")
 	}
 }
+
+func TestErrorsName(t *testing.T) {
+	for text, want := range map[string]string{
+		`2["a",{"x":1e}]`: `parser: payload at byte 13: '}' where a digit should be`,
+		`2["a"`:           `parser: payload at byte 5: neither a comma nor the end of the array`,
+		`511-["a"]`:       `parser: number of attachments at byte 1: 11, and 10 are allowed`,
+		`2["connect"]`:    `parser: event name at byte 2: "connect" is reserved`,
+		`9`:               `parser: packet type at byte 0: it is not known`,
+	} {
+		_, err := parser.JSON.NewDecoder(nil).Add(false, []byte(text))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	_, err := parser.JSON.NewDecoder(nil).Add(true, nil)
+	if want := "parser: attachment: none is due"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
