@@ -24,7 +24,7 @@ func (s *Socket) expect(a pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.state.Load() == ended:
+	case s.state.Load() == ended || s.client.lost.Load():
 		return ErrDisconnected
 	case len(m.acks) >= s.nsp.server.set.MaxPendingAcks:
 		return ErrTooManyAcks
@@ -54,24 +54,39 @@ func (s *Socket) takeAck(id uint64) (pendingAck, bool) {
 	return a, true
 }
 
+// failArrivals ends the waiting of those that want to be told on arrival.
+func (s *Socket) failArrivals() {
+	m := s.more.Load()
+	if m == nil {
+		return
+	}
+	s.mu.Lock()
+	var failed, left []pendingAck
+	for _, a := range m.acks {
+		if a.onArrival {
+			failed = append(failed, a)
+		} else {
+			left = append(left, a)
+		}
+	}
+	m.acks = left
+	s.mu.Unlock()
+	for _, a := range failed {
+		a.then(Args{}, ErrDisconnected)
+	}
+}
+
 // failAcks ends the waiting of all, and returns those that want to be told in their turn.
 func (s *Socket) failAcks() []pendingAck {
+	s.failArrivals()
 	m := s.more.Load()
 	if m == nil {
 		return nil
 	}
 	s.mu.Lock()
-	all := m.acks
+	defer s.mu.Unlock()
+	late := m.acks
 	m.acks = nil
-	s.mu.Unlock()
-	var late []pendingAck
-	for _, a := range all {
-		if a.onArrival {
-			a.then(Args{}, ErrDisconnected)
-		} else {
-			late = append(late, a)
-		}
-	}
 	return late
 }
 
@@ -94,14 +109,11 @@ func (s *Socket) emitWithAck(ctx context.Context, f Flags, event string, args []
 		s.takeAck(id)
 		return Args{}, err
 	}
-	gone := s.done()
 	select {
 	case r := <-got:
 		return r.args, r.err
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-	case <-gone:
-		err = ErrDisconnected
 	}
 	if _, waiting := s.takeAck(id); !waiting {
 		r := <-got // it has come meanwhile

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"baro.dev/engineio"
@@ -28,23 +29,24 @@ type client struct {
 
 	mu         sync.Mutex
 	sockets    []*Socket
-	connecting []string // namespaces whose middleware runs
-	answers    []answered
+	connecting []attempt
+	turns      []func()    // of messages that arrive has seen to in part
 	timer      *time.Timer // until there is a socket
 	refused    int
 	reason     Reason // why this side ends the connection
 	gone       bool
+
+	lost atomic.Bool // the session has ended, and handlers may not know it yet
 }
 
-// answered is an acknowledgement that has come, and whose turn has not.
-type answered struct {
-	socket *Socket
-	then   func(Args, error)
-	args   Args
+// attempt is a namespace that the client is being connected to: its middleware runs.
+type attempt struct {
+	namespace string
+	socket    *Socket // nil at first
 }
 
 var (
-	errBinaryFirst   = errors.New("socketio: what begins no packet")
+	errNoPacket      = errors.New("socketio: message that begins no packet")
 	errNotConnected  = errors.New("socketio: packet for a namespace that is not connected")
 	errConnectTwice  = errors.New("socketio: second CONNECT to a namespace")
 	errConnectMany   = errors.New("socketio: more namespaces than allowed")
@@ -93,7 +95,8 @@ func (c *client) fail(reason Reason, err error) {
 }
 
 // arrive takes acknowledgements when they come, so that whoever waits for one gets it even if that is a handler. It is called
-// for each message, in order.
+// for each message, in order. What begins with an acknowledgement, or with nothing that is known, and cannot be dealt with
+// at once, leaves something in c.turns for its last message.
 func arrive(session *engineio.Session, m engineio.Message) bool {
 	c := session.Data.(*client)
 	if c.due > 0 {
@@ -105,35 +108,35 @@ func arrive(session *engineio.Session, m engineio.Message) bool {
 		t, attachments, ok := c.server.set.Parser.Peek(m.Binary, m.Data)
 		switch {
 		case !ok:
-			c.fail(ParseError, errBinaryFirst)
-			return true
+			return c.later(func() { c.fail(ParseError, errNoPacket) })
 		case t != parser.Ack:
 			c.due = attachments
 			return false
 		}
 		decoder = c.server.decoders.Get().(parser.Decoder)
 	}
+	pending := c.acks != nil
+	c.acks = nil
 	p, err := decoder.Add(m.Binary, m.Data)
 	if err != nil {
-		c.acks = nil
-		c.fail(ParseError, err)
-		return true
+		if pending { // this message may begin another packet, whose turn would come
+			c.fail(ParseError, err)
+			return true
+		}
+		return c.later(func() { c.fail(ParseError, err) })
 	}
 	if p == nil {
 		c.acks = decoder
 		return true
 	}
-	c.acks = nil
 	c.server.decoders.Put(decoder)
-	return c.answered(p)
-}
-
-// answered takes an acknowledgement, and reports whether it is dealt with: otherwise it waits for its turn.
-func (c *client) answered(p *parser.Packet) bool {
 	s := c.socket(p.Namespace)
-	if s == nil {
-		c.fail(ForcedServerClose, errNotConnected)
-		return true
+	if s == nil { // its CONNECT may be waiting for its turn
+		return c.later(func() {
+			if c.socket(p.Namespace) == nil {
+				c.fail(ForcedServerClose, errNotConnected)
+			}
+		})
 	}
 	a, ok := s.takeAck(p.ID)
 	switch {
@@ -143,10 +146,30 @@ func (c *client) answered(p *parser.Packet) bool {
 		a.then(p.Data, nil)
 		return true
 	}
+	return c.later(func() { s.guard(func() { a.then(p.Data, nil) }) })
+}
+
+// later has something run when it is the turn of the message that has just come. It returns false.
+func (c *client) later(f func()) bool {
 	c.mu.Lock()
-	c.answers = append(c.answers, answered{s, a.then, p.Data})
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.turns = append(c.turns, f)
 	return false
+}
+
+// turn runs what is next. run is held.
+func (c *client) turn() {
+	c.mu.Lock()
+	if len(c.turns) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	f := c.turns[0]
+	if c.turns = slices.Delete(c.turns, 0, 1); len(c.turns) == 0 {
+		c.turns = nil
+	}
+	c.mu.Unlock()
+	f()
 }
 
 // received handles a message that arrive has left.
@@ -157,39 +180,22 @@ func received(session *engineio.Session, m engineio.Message) {
 	decoder := c.decoder
 	if decoder == nil {
 		if t, _, ok := c.server.set.Parser.Peek(m.Binary, m.Data); !ok || t == parser.Ack {
-			c.answerNext() // this is its last message
+			c.turn()
 			return
 		}
 		decoder = c.server.decoders.Get().(parser.Decoder)
 	}
+	c.decoder = nil
 	p, err := decoder.Add(m.Binary, m.Data)
 	switch {
 	case err != nil:
-		c.decoder = nil
 		c.fail(ParseError, err)
 	case p == nil:
 		c.decoder = decoder
 	default:
-		c.decoder = nil
 		c.server.decoders.Put(decoder)
 		c.handle(p)
 	}
-}
-
-// answerNext runs what the acknowledgement was for whose turn it is.
-func (c *client) answerNext() {
-	c.mu.Lock()
-	if len(c.answers) == 0 {
-		c.mu.Unlock()
-		return
-	}
-	a := c.answers[0]
-	c.answers = slices.Delete(c.answers, 0, 1)
-	if len(c.answers) == 0 && cap(c.answers) > 16 {
-		c.answers = nil
-	}
-	c.mu.Unlock()
-	a.socket.guard(func() { a.then(a.args, nil) })
 }
 
 // handle handles a packet. run is held.
@@ -237,7 +243,28 @@ func (c *client) remove(s *Socket) {
 	}
 }
 
-// closed is called when the connection has ended.
+// lost is called as soon as the connection has ended: what waits for the client need not wait longer.
+func lost(session *engineio.Session, _ *engineio.CloseError) {
+	c, ok := session.Data.(*client)
+	if !ok {
+		return
+	}
+	c.lost.Store(true)
+	c.mu.Lock()
+	all := slices.Clone(c.sockets)
+	for _, a := range c.connecting {
+		if a.socket != nil {
+			all = append(all, a.socket)
+		}
+	}
+	c.mu.Unlock()
+	for _, s := range all {
+		s.interrupt()
+		s.failArrivals()
+	}
+}
+
+// closed is called when the handlers of a connection that has ended have returned.
 func closed(session *engineio.Session, why *engineio.CloseError) {
 	c := session.Data.(*client)
 	if c.server.set.Engine.Inline {
@@ -257,7 +284,7 @@ func (c *client) closed(why *engineio.CloseError) {
 		reason = Reason(why.Reason)
 	}
 	c.gone = true
-	c.answers = nil
+	c.turns = nil
 	c.stopTimer()
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()

@@ -46,13 +46,18 @@ func (c *client) begin(name string) error {
 	defer c.mu.Unlock()
 	connected := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.nsp.name == name })
 	switch {
-	case connected || slices.Contains(c.connecting, name):
+	case connected || c.attempt(name) >= 0:
 		return errConnectTwice
 	case len(c.sockets)+len(c.connecting) >= c.server.set.MaxNamespaces:
 		return errConnectMany
 	}
-	c.connecting = append(c.connecting, name)
+	c.connecting = append(c.connecting, attempt{namespace: name})
 	return nil
+}
+
+// attempt returns where in c.connecting a namespace is, -1 if it is not there. mu is held.
+func (c *client) attempt(namespace string) int {
+	return slices.IndexFunc(c.connecting, func(a attempt) bool { return a.namespace == namespace })
 }
 
 // settled notes that the client is not being connected any more, and adds a socket, if it is not nil. It reports whether
@@ -60,7 +65,7 @@ func (c *client) begin(name string) error {
 func (c *client) settled(name string, s *Socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := slices.Index(c.connecting, name); i >= 0 {
+	if i := c.attempt(name); i >= 0 {
 		c.connecting = slices.Delete(c.connecting, i, i+1)
 	}
 	if len(c.connecting) == 0 {
@@ -114,6 +119,9 @@ func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socke
 			}
 		}
 		if s = c.newSocket(n, auth); n.enter(s) {
+			c.mu.Lock()
+			c.connecting[c.attempt(name)].socket = s
+			c.mu.Unlock()
 			break
 		}
 		s, n = nil, c.server.namespace(name) // an empty child that has been removed just now

@@ -26,7 +26,7 @@ func (c *socketContext) Deadline() (time.Time, bool) { return time.Time{}, false
 func (c *socketContext) Done() <-chan struct{} { return c.socket().done() }
 
 func (c *socketContext) Err() error {
-	if s := c.socket(); s.state.Load() == ended || s.lost() {
+	if s := c.socket(); s.state.Load() == ended || s.client.lost.Load() {
 		return context.Canceled
 	}
 	return nil
@@ -48,24 +48,12 @@ func (s *Socket) done() <-chan struct{} {
 	defer s.mu.Unlock()
 	if m.done == nil {
 		m.done = make(chan struct{})
-		if s.state.Load() == ended {
+		if s.state.Load() == ended || s.client.lost.Load() {
 			m.gone = true
 			close(m.done)
-		} else {
-			s.nsp.server.watch.add(s)
 		}
 	}
 	return m.done
-}
-
-func (s *Socket) lost() bool {
-	m := s.more.Load()
-	if m == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return m.gone
 }
 
 // interrupt ends what waits for the client: it has gone.

@@ -25,7 +25,6 @@ type Server struct {
 	engine   *engineio.Server
 	files    clientFiles
 	decoders sync.Pool
-	watch    watch
 	spawned  sync.WaitGroup // goroutines of middleware and the like
 	outgoing atomic.Int32   // sockets with OnAnyOutgoing
 
@@ -43,7 +42,7 @@ func NewServer(options *Options) *Server {
 	s := &Server{set: set, base: strings.TrimSuffix(set.Path, "/"), namespaces: map[string]*Namespace{}}
 	s.files.fs = set.ClientFiles
 	s.decoders.New = func() any { return set.Parser.NewDecoder(&set.Limits) }
-	s.engine = &engineio.Server{Options: set.Engine, OnOpen: s.opened, Arrive: arrive, OnMessage: received, OnClose: closed}
+	s.engine = &engineio.Server{Options: set.Engine, OnOpen: s.opened, Arrive: arrive, OnMessage: received, Ended: lost, OnClose: closed}
 	s.Namespace = s.Of("/")
 	return s
 }
