@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,12 +57,40 @@ func TestEachMode(t *testing.T) {
 		{"echo-4096-c4-ctx-twocores", checkCompressed},
 		{"idle-64-n50-twocores", checkIdle},
 		{"idle-4096-n20-ctx-twocores", checkIdle},
+		{"sioack-64-p1-c10-onecore", checkAnswers},
+		{"sioack-64-p8-c10-twocores", checkAnswers},
+		{"sioack-300-p2-c10-twocores", checkAnswers}, // a frame with a longer header
+		{"sioroom-128-w3-n20-onecore", func(t *testing.T, _ Cell, r load.Result) {
+			if r.Messages%(3*20) != 0 {
+				t.Errorf("%d deliveries are not of whole publications", r.Messages)
+			}
+		}},
+		{"siopoll-64-c5-twocores", func(t *testing.T, c Cell, r load.Result) {
+			// A response has the acknowledgement, "ok", and two heads of a hundred bytes at least.
+			if each := r.BytesIn / int64(r.Messages); each < int64(c.Size)+209 || each > 2000 {
+				t.Errorf("%d bytes for each of %d rounds", each, r.Messages)
+			}
+		}},
+		{"sioopen-64-c4-twocores", func(*testing.T, Cell, load.Result) {}},
+		{"sioidle-64-n50-twocores", func(t *testing.T, c Cell, r load.Result) {
+			checkIdle(t, c, r)
+			if r.Beats < c.Conns {
+				t.Errorf("%d heartbeats of %d clients", r.Beats, c.Conns)
+			}
+		}},
 	} {
 		t.Run(c.cell, func(t *testing.T) {
-			if strings.HasPrefix(c.cell, idle) {
+			servers := servers
+			if strings.HasPrefix(c.cell, "sio") {
+				servers = socketIOServers(t)
+			}
+			if strings.Contains(c.cell, idle) {
 				t.Parallel() // it mostly waits
 			}
-			plan := Plan{Cells: []string{c.cell}, Rounds: 1, Warmup: 20 * time.Millisecond, Duration: 200 * time.Millisecond}
+			plan := Plan{
+				Cells: []string{c.cell}, Rounds: 1, Warmup: 20 * time.Millisecond, Duration: 200 * time.Millisecond,
+				JITWarmup: 20 * time.Millisecond, Heartbeat: time.Second,
+			}
 			report, err := Run(plan, servers, io.Discard, t.Output())
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +109,7 @@ func TestEachMode(t *testing.T) {
 					t.Errorf("%s: %s", s.Server, s.Error)
 					continue
 				}
-				if r.Messages <= 0 || r.Seconds <= 0 || r.CPU <= 0 || cell.Mode != idle && (r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.P999) {
+				if r.Messages <= 0 || r.Seconds <= 0 || r.CPU <= 0 || !cell.isIdle() && (r.P50 <= 0 || r.P50 > r.P99 || r.P99 > r.P999) {
 					t.Errorf("%s: %+v", s.Server, r)
 				}
 				if s.Server != "tcpepoll" {
@@ -102,6 +131,38 @@ func checkBytes(t *testing.T, c Cell, r load.Result) {
 	if d := r.BytesIn - int64(r.Messages)*frame; max(d, -d) > slack {
 		t.Errorf("%d messages and %d bytes", r.Messages, r.BytesIn)
 	}
+}
+
+// checkAnswers is checkBytes for acknowledgements: 430["..."].
+func checkAnswers(t *testing.T, c Cell, r load.Result) {
+	c.Size += len(`430[""]`)
+	header := 0
+	if c.Size > 125 {
+		header = 2
+	}
+	c.Size += header
+	checkBytes(t, c, r)
+}
+
+// socketIOServers are those that are there.
+func socketIOServers(t *testing.T) (names []string) {
+	for _, s := range peers.All() {
+		if !s.SocketIO {
+			continue
+		}
+		if s.Command != nil {
+			if _, err := s.Command(); err != nil {
+				t.Logf("without %s: %v", s.Name, err)
+				continue
+			}
+			if _, err := exec.LookPath("node"); err != nil {
+				t.Logf("without %s: %v", s.Name, err)
+				continue
+			}
+		}
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 func checkCompressed(t *testing.T, c Cell, r load.Result) {
@@ -136,7 +197,7 @@ func TestAnotherProgram(t *testing.T) {
 }
 
 func TestParseCell(t *testing.T) {
-	for _, name := range slices.Concat(mustPlan(t, "quick").Cells, mustPlan(t, "full").Cells) {
+	for _, name := range slices.Concat(mustPlan(t, "socketio").Cells, mustPlan(t, "quick").Cells, mustPlan(t, "full").Cells) {
 		if _, err := ParseCell(name); err != nil {
 			t.Error(err)
 		}
@@ -146,7 +207,7 @@ func TestParseCell(t *testing.T) {
 	if err != nil || c != want {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, name := range []string{"", "ech-64", "echo-x", "echo-64-p", "echo-0", "echo-64-p-1", "echo--64"} {
+	for _, name := range []string{"", "sioack-64-ctx", "siopoll-64-r100", "ech-64", "echo-x", "echo-64-p", "echo-0", "echo-64-p-1", "echo--64"} {
 		if c, err := ParseCell(name); err == nil {
 			t.Errorf("%q is %+v", name, c)
 		}
@@ -191,6 +252,59 @@ func TestSummarize(t *testing.T) {
 	for _, r := range rows {
 		if r.Server == "nbio" && (r.Failed != 1 || !math.IsNaN(r.Best)) {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// In a cell of Socket.IO the peer is the best server that is not ours, also one that somebody brings.
+func TestSummarizeSocketIO(t *testing.T) {
+	c, err := ParseCell("sioroom-128-w1-n1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []Sample
+	for server, cpu := range map[string]float64{"baro-sio": 1, "socketio-node": 5, "mine": 4} {
+		list = append(list, Sample{Cell: c.Name, Server: server, Result: load.Result{Messages: 1e6, CPU: cpu, Seconds: 1}})
+	}
+	for _, r := range Summarize(c, list) {
+		want := map[string]float64{"baro-sio": 0.25, "socketio-node": 1.25, "mine": 1}[r.Server]
+		if r.BestPeer != want || r.MedianPeer != want {
+			t.Errorf("%s: %v and %v, want %v", r.Server, r.BestPeer, r.MedianPeer, want)
+		}
+	}
+	var table strings.Builder
+	Table(&table, c, Summarize(c, list))
+	if !strings.Contains(table.String(), "CPU-µs a delivery") || strings.Contains(table.String(), "÷ raw") {
+		t.Error(table.String())
+	}
+	if plots := (&Report{Samples: list}).Plots(); !strings.Contains(string(plots["sioroom-twocores"]), "room of 1,000") {
+		t.Errorf("%s", plots["sioroom-twocores"])
+	}
+}
+
+// Servers take part in what they speak.
+func TestWhoEnters(t *testing.T) {
+	list, err := Contenders([]string{"baro-sio", "gws", "gobwas", "mine=x"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ cell, want string }{
+		{"echo-64", "gws gobwas mine"},
+		{"echo-64-ctx", "gws mine"},
+		{"sioack-64", "baro-sio mine"},
+	} {
+		cell, err := ParseCell(c.cell)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, s := range list {
+			if s.enters(cell) {
+				names = append(names, s.Name)
+			}
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.cell, got, c.want)
 		}
 	}
 }

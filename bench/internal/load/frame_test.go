@@ -75,6 +75,34 @@ func TestCounterOfRawBytes(t *testing.T) {
 	}
 }
 
+// A heartbeat is not a message; other packets of one byte are none of its business.
+func TestCounterOfHeartbeats(t *testing.T) {
+	ping, noop, message := []byte{0x81, 1, '2'}, []byte{0x81, 1, '6'}, serverFrame(0x81, 64)
+	in := bytes.Join([][]byte{ping, message, ping, ping, message}, nil)
+	for step := 1; step <= len(in); step++ {
+		c := counter{size: 64, beat: true}
+		messages := 0
+		for rest := in; len(rest) > 0; rest = rest[min(step, len(rest)):] {
+			n, err := c.feed(rest[:min(step, len(rest))])
+			if err != nil {
+				t.Fatal(err)
+			}
+			messages += n
+		}
+		if messages != 2 || c.beats != 3 || !c.beaten {
+			t.Fatalf("%d bytes at a time: %d messages, %d heartbeats", step, messages, c.beats)
+		}
+	}
+	c := counter{size: 64, beat: true}
+	if n, err := c.feed(noop); err == nil || n != 0 || c.beats != 0 {
+		t.Errorf("%d messages, %d heartbeats, error %v", n, c.beats, err)
+	}
+	c = counter{size: 64}
+	if _, err := c.feed(ping); err == nil {
+		t.Error("a heartbeat where there are none is no error")
+	}
+}
+
 func TestCounterSeesClose(t *testing.T) {
 	var c counter
 	if _, err := c.feed(serverFrame(0x88, 2)); err != nil || !c.closed {

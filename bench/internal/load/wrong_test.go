@@ -97,5 +97,10 @@ func serve(t *testing.T, f func(net.Conn, *bufio.Reader)) Target {
 			}()
 		}
 	}()
+	return targetOf(l)
+}
+
+// targetOf is the test's own process.
+func targetOf(l net.Listener) Target {
 	return Target{Addr: netip.MustParseAddrPort(l.Addr().String()), PID: os.Getpid(), From: Place{CPU: -1}}
 }
