@@ -137,10 +137,11 @@ func (e *Server) greetStream(stop func() bool, l *streamLink, r *http.Request) e
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
+	s.mu.Lock() // until the client has been told, nothing else is sent
 	s.link = l
-	s.mu.Unlock()
+	s.appear()
 	_ = l.send(payload.Packet{Type: payload.Open, Data: s.handshake([]string{})}, false)
+	s.mu.Unlock()
 	s.started(r)
 	l.serve(s)
 	return nil
