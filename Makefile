@@ -2,7 +2,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-MODULES := $(dir $(wildcard go.mod */go.mod))
+MODULES := $(dir $(wildcard go.mod */go.mod examples/*/go.mod))
 TARGETS := linux/arm64 linux/386 darwin/arm64 windows/amd64
 FUZZTIME ?= 20s
 
