@@ -7,7 +7,7 @@
 //	bench run -cells echo-64-p1-c100-onecore -servers baro-inline,gws,tcpepoll -rounds 3
 //	bench report -out DIR results.json...           the tables and plots of earlier runs
 //	bench serve -server gws                         one server
-//	bench install                                   what servers need that are not in Go: those of Socket.IO, with npm
+//	bench install                                   what servers need that are programs of their own, with npm and go
 //
 // The name of a cell says what is measured: a mode (echo, fanout, idle, churn), the size of a message in bytes, cN or nN
 // connections, pN or wN messages in flight, rN messages offered a second, noctx or ctx for compression without and with

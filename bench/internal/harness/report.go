@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,11 +53,7 @@ func ThisMachine() Machine {
 	for _, d := range info.Deps {
 		m.Modules[d.Path] = d.Version
 	}
-	for _, name := range []string{"node", "socket.io", "ws"} {
-		if version := peers.NodeVersion(name); version != "" {
-			m.Modules[name] = version
-		}
-	}
+	maps.Copy(m.Modules, peers.Versions())
 	delete(m.Modules, "baro.dev")
 	for _, s := range info.Settings {
 		switch {

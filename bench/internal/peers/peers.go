@@ -58,7 +58,7 @@ type Server struct {
 	Deflate Compression
 	// SocketIO: it speaks that, and no other role than those of Socket.IO.
 	SocketIO bool
-	// Command finds a program that speaks the command line of Main, for a server that is not in Go and has no Serve.
+	// Command finds a program that speaks the command line of Main, for a server that is not in this one and has no Serve.
 	Command func() ([]string, error)
 }
 
@@ -99,6 +99,7 @@ func All() []Server {
 		{Name: "baro-sio-inline", Module: "baro.dev", Serve: baroSocketIO(true), Kind: Ours, SocketIO: true},
 		{Name: "baro-sio", Module: "baro.dev", Serve: baroSocketIO(false), Kind: Ours, SocketIO: true},
 		{Name: "socketio-node", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true},
+		{Name: "zishang", Module: zishangModule, Command: zishangCommand, Kind: Peer, SocketIO: true},
 	}
 }
 
