@@ -7,7 +7,7 @@ import (
 )
 
 // Adapter keeps the rooms of a namespace, and carries what is for sockets of other servers. NewMemoryAdapter makes the default
-// one, which knows of this server only. One for a cluster embeds a *MemoryAdapter, for what concerns the sockets of this
+// one, which knows of this server only. One for a cluster has to embed a *MemoryAdapter, for what concerns the sockets of this
 // server, and overrides what concerns the others too: Broadcast, BroadcastWithAck, FetchSockets, AddSockets, DelSockets,
 // DisconnectSockets, ServerSideEmit, ServerCount and Close; and PersistSession and RestoreSession if it has sessions recover
 // on other servers. Without BroadcastOptions.Flags.Local such a method is for all servers.
@@ -58,6 +58,8 @@ type Adapter interface {
 	ServerCount(ctx context.Context) (int, error)
 	// Close ends the adapter, when the namespace or the server is closed.
 	Close() error
+
+	admit(f func()) // that of *MemoryAdapter
 }
 
 // BroadcastOptions say which sockets something is for.

@@ -200,8 +200,10 @@ func (s *Socket) goLive() {
 			}
 			p.Data = parser.Values(a)
 		}
-		_ = s.client.send(p, false)
-		s.state.Store(connected)
+		s.nsp.adapter.admit(func() {
+			_ = s.client.send(p, false)
+			s.state.Store(connected)
+		})
 	}
 	switch r := s.takeRestored(); {
 	case r != nil:

@@ -26,24 +26,9 @@ func (s *Socket) Disconnect(closeClient bool) {
 // end disconnects the socket here. inTurn says that client.run is held, so that handlers can be called.
 func (s *Socket) end(reason Reason, inTurn bool) {
 	n := s.nsp
-	var mark uint64
-	if n.log != nil {
-		mark = n.log.next()
-	}
-	if !s.state.CompareAndSwap(connected, ended) {
+	if !s.stop(reason) {
 		return
 	}
-	m := s.more.Load()
-	rooms, _ := n.adapter.SocketRooms(s.id)
-	if m != nil {
-		s.mu.Lock()
-		m.lastRooms = rooms
-		s.mu.Unlock()
-		if m.pid != "" && reason.recoverable() {
-			n.adapter.PersistSession(&SessionState{ID: s.id, PID: m.pid, Rooms: rooms, Data: s.Data(), mark: mark, socket: s})
-		}
-	}
-	n.adapter.DelAll(s.id)
 	n.leave(s)
 	s.client.remove(s)
 	s.interrupt()
@@ -70,6 +55,49 @@ func (s *Socket) end(reason Reason, inTurn bool) {
 		defer s.client.run.Unlock()
 		run()
 	})
+}
+
+// stop has nothing more sent to the socket, and keeps what is needed if the client comes back. It reports false if that has
+// been done before.
+func (s *Socket) stop(reason Reason) bool {
+	n, m := s.nsp, s.more.Load()
+	if m == nil && n.hasDisconnectHooks() {
+		m = s.extra() // for the rooms
+	}
+	if m == nil {
+		if !s.state.CompareAndSwap(connected, ended) {
+			return false
+		}
+		n.adapter.DelAll(s.id)
+		return true
+	}
+	m.stopping.Lock()
+	defer m.stopping.Unlock()
+	var mark uint64
+	if n.log != nil {
+		mark = n.log.next()
+	}
+	if !s.state.CompareAndSwap(connected, ended) {
+		return false
+	}
+	rooms, _ := n.adapter.SocketRooms(s.id)
+	s.mu.Lock()
+	m.lastRooms = rooms
+	s.mu.Unlock()
+	n.adapter.DelAll(s.id) // before the id can be another socket's
+	if m.pid != "" && reason.recoverable() {
+		n.adapter.PersistSession(&SessionState{ID: s.id, PID: m.pid, Rooms: rooms, Data: s.Data(), mark: mark, socket: s})
+	}
+	return true
+}
+
+func (n *Namespace) hasDisconnectHooks() bool {
+	for _, h := range n.hooksFrom() {
+		if len(listed(h, &h.disconnecting)) > 0 || len(listed(h, &h.disconnect)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // disconnectHooks returns what is to be called, in order.

@@ -32,6 +32,14 @@ func (m *MemoryAdapter) WithoutRecovery() *MemoryAdapter {
 	return m
 }
 
+// admit has f make a socket a connected one: no broadcast reaches it before the answer to its CONNECT, and none that begins when
+// the client has that passes it by.
+func (m *MemoryAdapter) admit(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
 // Namespace returns the namespace.
 func (m *MemoryAdapter) Namespace() *Namespace { return m.nsp }
 

@@ -34,14 +34,16 @@ type logEntry struct {
 	at            time.Time
 	size          int
 	uncompressed  bool
+	position      uint64 // of one that is replayed
 }
 
 // saved is a session that waits for its client.
 type saved struct {
 	SessionState
-	sent, since uint64
-	at          time.Time
-	spent       bool
+	sent  uint64 // the position of the last event that was sent to it
+	since uint64 // what came up to there is not for it
+	at    time.Time
+	spent bool
 }
 
 // entryBytes is what an event counts besides its bytes.
@@ -64,13 +66,9 @@ func (l *packetLog) next() uint64 {
 func (l *packetLog) begin(s *Socket, live func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.started(s)
-	live()
-}
-
-func (l *packetLog) started(s *Socket) {
 	s.sent = l.end() - 1
 	s.extra().since = s.sent
+	live()
 }
 
 // broadcast sends an event, with its position as one more argument.
@@ -217,8 +215,9 @@ func (l *packetLog) restore(pid, offset string) *RestoredSession {
 		defer l.mu.Unlock()
 		for _, e := range append(missed, l.since(s, max(upTo, l.first))...) {
 			_ = socket.session.SendPrepared(engineio.NewPrepared(engineMessages(nil, e.messages, e.uncompressed)...))
+			s.sent = e.position
 		}
-		l.started(socket)
+		socket.sent, socket.extra().since = s.sent, from-1
 		live()
 	}}
 }
@@ -227,6 +226,7 @@ func (l *packetLog) restore(pid, offset string) *RestoredSession {
 func (l *packetLog) since(s *saved, from uint64) (all []logEntry) {
 	for at := from; at < l.end(); at++ {
 		if e := l.entries[l.head+int(at-l.first)]; (len(e.rooms) == 0 || s.isIn(e.rooms)) && !s.isIn(e.except) {
+			e.position = at
 			all = append(all, e)
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Socket) recover(auth parser.Value) {
 // expire ends the socket with a pid: its client has come back before the end of its connection has been noticed.
 func (n *Namespace) expire(pid string) {
 	s := n.Socket(pid[pidSecret:])
-	if s == nil || !s.Connected() {
+	if s == nil {
 		return
 	}
 	m := s.more.Load()
@@ -47,6 +47,8 @@ func (n *Namespace) expire(pid string) {
 	}
 	s.end(TransportClose, false)
 	s.session.CloseNow()
+	m.stopping.Lock() // who has ended it at the same time persists it before that
+	defer m.stopping.Unlock()
 }
 
 // takeRestored returns the session that the socket goes on with, nil if it is a new one.

@@ -54,6 +54,7 @@ type more struct {
 	gone bool          // done is closed
 
 	auth      parser.Value
+	stopping  sync.Mutex // until the session is persisted
 	pid       string
 	since     uint64 // the position of the log at which the socket was connected; the log guards it
 	restored  *RestoredSession
