@@ -28,7 +28,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, isChannel := strings.CutPrefix(r.URL.Path, channelPrefix)
 	upgrade := asksForWebSocket(r)
 	// A proxy that takes a refused upgrade for granted would pass on whatever its client says next.
-	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && (!isChannel || !upgrade) {
+	isSocketIO := strings.HasPrefix(r.URL.Path, socketIOPath)
+	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && (!isChannel && !isSocketIO || !upgrade) {
 		h.Set("Connection", "close")
 	}
 
@@ -38,6 +39,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errFull)
 	case isChannel:
 		s.serveChannel(w, r, name, upgrade)
+	case isSocketIO:
+		s.socketIO.serve(w, r)
 	case r.URL.Path == "/livez":
 		s.live(w, r)
 	case s.console != nil && s.console.Has(r.URL.Path) && !upgrade:

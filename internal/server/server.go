@@ -26,6 +26,7 @@ type Server struct {
 	console *console.Console
 
 	sockets     *sockets
+	socketIO    *socketIO
 	clients     slots
 	connections connections
 	draining    context.Context // done when the server is to stop
@@ -55,6 +56,7 @@ func New(config Config) (*Server, error) {
 		connections: connections{max: int64(config.MaxConnections)},
 	}
 	s.sockets = newSockets(s)
+	s.socketIO = newSocketIO(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if !config.NoConsole {
 		s.console = console.New()
@@ -116,13 +118,11 @@ func (s *Server) Serve() error {
 // cut, and the error is that of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
-	socketsGone := make(chan struct{})
-	go func() {
-		defer close(socketsGone)
-		s.sockets.shutdown(ctx)
-	}()
+	var gone sync.WaitGroup
+	gone.Go(func() { s.sockets.shutdown(ctx) })
+	gone.Go(func() { s.socketIO.shutdown(ctx) })
 	err := s.http.Shutdown(ctx)
-	<-socketsGone
+	gone.Wait()
 	if err == nil {
 		err = s.clients.wait(ctx)
 	}
@@ -136,6 +136,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() {
 	s.stop()
 	s.sockets.closeNow()
+	s.socketIO.closeNow()
 	_ = s.http.Close()
 }
 
