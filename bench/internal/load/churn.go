@@ -75,6 +75,7 @@ const (
 	entering       // Socket.IO: the answer to CONNECT is due
 	echoing
 	closing
+	over
 )
 
 // begin opens the next connection in place i.
@@ -113,6 +114,9 @@ func (c *churn) step() error {
 		if n > 0 {
 			err = c.advance(i, l)
 		} else if err = c.ended(l, errno); err == nil {
+			l.phase = over
+		}
+		if err == nil && l.phase == over {
 			c.latency.add(c.now()-c.conns[i].since, 1)
 			c.messages++
 			epoll.Close(c.conns[i].fd)

@@ -13,11 +13,12 @@ const (
 	webSocketPath = "/socket.io/?EIO=4&transport=websocket"
 	pollingPath   = "/socket.io/?EIO=4&transport=polling"
 
-	engineOpen      = `0{"sid":"`  // how an Engine.IO session begins
-	enginePing      = '2'          // a heartbeat
-	enginePong      = "3"          // its answer
-	connect         = "40"         // a client enters the main namespace
-	connected       = `40{"sid":"` // how the answer begins
+	engineOpen      = "0{"      // how an Engine.IO session begins
+	enginePing      = '2'       // a heartbeat
+	enginePong      = "3"       // its answer
+	connect         = "40"      // a client enters the main namespace
+	connected       = "40{"     // how the answer begins
+	sidKey          = `"sid":"` // what both answers have
 	disconnect      = "41"
 	finalText       = 0x80 | opText
 	separator  byte = 0x1e // between the packets of a payload in polling
@@ -30,6 +31,11 @@ func event(name string, argument []byte) []byte { return fmt.Appendf(nil, `42[%q
 // number: a server does not care.
 func question(argument []byte) []byte { return fmt.Appendf(nil, `420["message",%q]`, argument) }
 func answer(argument []byte) []byte   { return fmt.Appendf(nil, `430[%q]`, argument) }
+
+// greets reports whether a packet begins as it is to, and has an id.
+func greets(packet []byte, beginning string) bool {
+	return bytes.HasPrefix(packet, []byte(beginning)) && bytes.Contains(packet, []byte(sidKey))
+}
 
 // text makes the frame of an Engine.IO packet.
 func (g *generator) text(packet []byte) []byte { return appendFrame(nil, opText, g.key(), packet) }
@@ -81,8 +87,8 @@ func (g *generator) checkAcks(size, depth int) func(first, end int) error {
 		}
 		begins := func(i int, want string) error {
 			packet, err := g.packet(i)
-			if err == nil && !bytes.HasPrefix(packet, []byte(want)) {
-				err = fmt.Errorf("%q does not begin with %q", packet, want)
+			if err == nil && !greets(packet, want) {
+				err = fmt.Errorf("%q instead of %s%s", packet, want, sidKey)
 			}
 			return err
 		}

@@ -76,14 +76,14 @@ func TestWrongSocketIOServers(t *testing.T) {
 			upgrade(c, br)
 			send(c, "hello")
 			clientMessage(br)
-		}, "does not begin with"},
+		}, "instead of"},
 		{"refuses the namespace", func(c net.Conn, br *bufio.Reader) {
 			upgrade(c, br)
 			send(c, `0{"sid":"x"}`)
 			clientMessage(br)
 			send(c, `44{"message":"no"}`)
 			clientMessage(br)
-		}, "does not begin with"},
+		}, "instead of"},
 		{"acknowledges something else", func(c net.Conn, br *bufio.Reader) {
 			enter(c, br)
 			send(c, strings.ToUpper(ack(br)))
@@ -147,7 +147,7 @@ func TestWrongSocketIOServers(t *testing.T) {
 			clientMessage(br)
 		})
 		_, err := target.Opens(Churn{Conns: 1, Size: 64, Duration: 10 * time.Second})
-		if err == nil || !strings.Contains(err.Error(), "instead of") {
+		if err == nil || !strings.Contains(err.Error(), "it said") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -209,7 +209,7 @@ func TestPolls(t *testing.T) {
 			}
 			return "2\x1e" + s
 		}, ""},
-		{"something else", strings.ToUpper, "instead of"},
+		{"something else", strings.ToUpper, "instead of the answer"},
 		{"twice", func(s string) string {
 			if first {
 				first = false

@@ -71,18 +71,21 @@ func (p *polls) open(i, size int) error {
 	if err != nil {
 		return err
 	}
-	rest, ok := strings.CutPrefix(string(body), engineOpen)
-	sid, _, _ := strings.Cut(rest, `"`)
-	if !ok || sid == "" {
-		return fmt.Errorf("%q does not begin with %q", body, engineOpen)
+	if !greets(body, engineOpen) {
+		return fmt.Errorf("%q instead of %s%s", body, engineOpen, sidKey)
 	}
+	_, rest, _ := strings.Cut(string(body), sidKey)
+	sid, _, _ := strings.Cut(rest, `"`)
 	c.get, c.want = p.getRequest(sid), answer(argument)
 	c.post = p.postRequest(sid, question(argument))
 	c.beaten = p.postRequest(sid, append([]byte{enginePong[0], separator}, question(argument)...))
 	for _, step := range []struct {
-		post []byte
-		want string
-	}{{p.postRequest(sid, []byte(connect)), connected}, {c.post, string(c.want)}} {
+		post  []byte
+		right func([]byte) bool
+	}{
+		{p.postRequest(sid, []byte(connect)), func(b []byte) bool { return greets(b, connected) }},
+		{c.post, func(b []byte) bool { return bytes.Equal(b, c.want) }},
+	} {
 		ok, err := p.request(2*i+1, step.post)
 		if err == nil && string(ok) != "ok" {
 			err = fmt.Errorf("a POST was answered %q", ok)
@@ -94,8 +97,8 @@ func (p *polls) open(i, size int) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.HasPrefix(got, []byte(step.want)) || step.want != connected && len(got) != len(step.want) {
-			return fmt.Errorf("%q instead of %q", got, step.want)
+		if !step.right(got) {
+			return fmt.Errorf("what came instead of the answer: %q", got)
 		}
 	}
 	return nil
