@@ -208,17 +208,17 @@ type socketEvent struct{ channel string }
 
 // socketMessage is its argument.
 type socketMessage struct {
-	Channel string    `json:"channel"`
-	Offset  uint64    `json:"offset"`
-	Epoch   string    `json:"epoch"`
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Event   string    `json:"event,omitempty"`
-	Data    any       `json:"data"` // a string, or binary
+	Channel string `json:"channel"`
+	Offset  uint64 `json:"offset"`
+	Epoch   string `json:"epoch"`
+	ID      string `json:"id"`
+	Time    string `json:"time"`
+	Event   string `json:"event,omitempty"`
+	Data    any    `json:"data"` // a string, or binary
 }
 
 func (e socketEvent) prepare(m *channel.Message) *engineio.Prepared {
-	arg := socketMessage{e.channel, m.Offset, m.Epoch, m.ID, m.Time, m.Event, string(m.Data)}
+	arg := socketMessage{e.channel, m.Offset, m.Epoch, m.ID, m.Time.UTC().Format("2006-01-02T15:04:05.000Z"), m.Event, string(m.Data)}
 	if m.Binary {
 		arg.Data = m.Data
 	}
