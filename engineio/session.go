@@ -165,8 +165,8 @@ func (s *Session) close(why *CloseError) {
 	s.inbox.muted.Store(true)
 	if l := s.link; l != nil {
 		s.mu.Unlock()
+		s.finish(why) // first: the client may answer at once
 		l.close()
-		s.finish(why)
 		return
 	}
 	// The poll that waits learns of it, or the next one, if it comes in time.
