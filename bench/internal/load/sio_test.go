@@ -117,6 +117,7 @@ func TestWrongSocketIOServers(t *testing.T) {
 		})
 	}
 	t.Run("has no heartbeat", func(t *testing.T) {
+		t.Parallel() // it mostly waits
 		target := serve(t, func(c net.Conn, br *bufio.Reader) {
 			enter(c, br)
 			send(c, ack(br))
@@ -126,6 +127,33 @@ func TestWrongSocketIOServers(t *testing.T) {
 		_, err := target.Idle(Idle{Conns: 2, Size: 64, SocketIO: true, Heartbeat: 100 * time.Millisecond})
 		if err == nil || !strings.Contains(err.Error(), "2 of 2 clients had no heartbeat") {
 			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("has heartbeats", func(t *testing.T) {
+		t.Parallel() // it mostly waits
+		answers := make(chan string, 100)
+		target := serve(t, func(c net.Conn, br *bufio.Reader) {
+			enter(c, br)
+			send(c, ack(br))
+			for range 3 {
+				send(c, "2")
+				answers <- string(clientMessage(br))
+			}
+			clientMessage(br)
+		})
+		target.Free = func() error { return nil }
+		r, err := target.Idle(Idle{Conns: 2, Size: 64, SocketIO: true, Heartbeat: time.Second})
+		if err != nil || r.Beats != 6 || r.Messages != 2 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		right := 0
+		for range len(answers) {
+			if <-answers == "3" {
+				right++
+			}
+		}
+		if right < r.Beats {
+			t.Errorf("%d of %d answers were right", right, r.Beats)
 		}
 	})
 	t.Run("broadcasts something else", func(t *testing.T) {
