@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	wt "github.com/quic-go/webtransport-go"
 )
 
@@ -37,7 +38,6 @@ func (v *visit) open(ctx context.Context) (io.ReadWriteCloser, error) {
 	go v.refuseUni()
 	str, err := session.AcceptStream(ctx)
 	if err != nil {
-		_ = session.CloseWithError(0, "")
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -76,26 +76,47 @@ const (
 	mostLinger  = time.Second
 )
 
-// end ends the session. That resets its stream, and what is on the way of it is lost: it is given time to arrive, and to
-// be lost and sent once more.
+// end ends the session. With it its stream ends at once, and what is on the way is lost: it is given time to arrive, and to be
+// lost and sent once more.
 func (v *visit) end() {
 	if v.session == nil {
 		return
 	}
 	if v.stream != nil && v.stream.finished() {
-		linger := leastLinger
-		if c, ok := v.r.Context().Value(connKey{}).(*quic.Conn); ok {
-			linger = min(linger+4*c.ConnectionStats().SmoothedRTT, mostLinger)
-		}
-		timer := time.NewTimer(linger)
-		defer timer.Stop()
-		select {
-		case <-v.session.Context().Done():
-		case <-timer.C:
-		}
+		v.linger()
 	}
+	v.goodbye()
 	_ = v.session.CloseWithError(0, "")
 }
+
+// linger waits for the client to end the session.
+func (v *visit) linger() {
+	d := leastLinger
+	if c, ok := v.r.Context().Value(connKey{}).(*quic.Conn); ok {
+		d = min(d+4*c.ConnectionStats().SmoothedRTT, mostLinger)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-v.session.Context().Done():
+	case <-timer.C:
+	}
+}
+
+// goodbye closes the session without an error (draft-ietf-webtrans-http3, "Session Termination"), and lets the client end its
+// side. Session.CloseWithError resets that side at the same time: Chromium looks at the reset first, and takes it for a failure.
+func (v *visit) goodbye() {
+	if v.session.Context().Err() != nil {
+		return
+	}
+	str := v.w.(http3.HTTPStreamer).HTTPStream()
+	if str.TryWriteAll(closeSession) == nil && str.Close() == nil {
+		v.linger()
+	}
+}
+
+// closeSession is a WT_CLOSE_SESSION capsule with code 0: its type, its length, the code.
+var closeSession = []byte{0x68, 0x43, 4, 0, 0, 0, 0}
 
 // stream is the stream of a session. One goroutine at a time reads, one at a time writes.
 type stream struct {
