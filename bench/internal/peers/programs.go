@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// ErrNotInstalled: a server that is a program of its own is not there, or what it needs is not.
+// ErrNotInstalled says that a server that is a program of its own is not there, or what it needs is not.
 var ErrNotInstalled = errors.New("not installed: \"bench install\" does that")
 
 const zishangModule = "github.com/zishang520/socket.io/servers/socket/v3"
