@@ -115,7 +115,7 @@ func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socke
 	for {
 		if n == nil {
 			if n = c.server.child(name, auth); n == nil {
-				return nil, &Error{Message: "Invalid namespace"}
+				return nil, errInvalidNamespace
 			}
 		}
 		if s = c.newSocket(n, auth); n.enter(s) {
@@ -139,6 +139,8 @@ func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socke
 	return s, nil
 }
 
+var errInvalidNamespace = &Error{Message: "Invalid namespace"}
+
 // refuse answers a CONNECT with an error.
 func (c *client) refuse(name string, err error) {
 	c.mu.Lock()
@@ -151,7 +153,7 @@ func (c *client) refuse(name string, err error) {
 	}
 	e := asError(err)
 	var value any = e
-	if c.session.Protocol() == 3 { // a plain value
+	if c.session.Protocol() == 3 && err != error(errInvalidNamespace) { // a plain value, as the official server has it
 		if value = e.Message; e.Data != nil {
 			value = e.Data
 		}

@@ -117,6 +117,8 @@ func TestProtocol4(t *testing.T) {
 	}
 	p.send("0/closed")
 	p.expect(`4/closed,"not today"`)
+	p.send("0/nowhere?a=b")
+	p.expect(`4/nowhere,{"message":"Invalid namespace"}`)
 	p.send("0/data")
 	p.expect(`4/data,[1]`)
 	p.send(`51-3["message-with-ack",{"_placeholder":true,"num":0}]`, "b:\x00\xff")
