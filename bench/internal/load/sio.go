@@ -85,43 +85,46 @@ func (g *generator) checkAcks(size, depth int) func(first, end int) error {
 			}
 			return nil
 		}
-		begins := func(i int, want string) error {
-			packet, err := g.packet(i)
-			if err == nil && !greets(packet, want) {
-				err = fmt.Errorf("%q instead of %s%s", packet, want, sidKey)
-			}
-			return err
+		write := func(packet func(i int) []byte) error {
+			return each(func(i int) error { return writeAll(g.conns[i].fd, packet(i)) })
 		}
-		err := each(func(i int) error {
-			if err := begins(i, engineOpen); err != nil {
+		read := func(what string, right func(i int, packet []byte) bool) error {
+			return each(func(i int) error {
+				packet, err := g.packet(i)
+				if err == nil && !right(i, packet) {
+					err = fmt.Errorf("%q is not %s", packet, what)
+				} else if err != nil {
+					err = fmt.Errorf("no %s: %w", what, err)
+				}
 				return err
-			}
-			return writeAll(g.conns[i].fd, g.text([]byte(connect)))
-		})
-		if err != nil {
-			return err
+			})
 		}
 		arguments := make([][]byte, end-first)
-		if err = each(func(i int) error {
-			if err := begins(i, connected); err != nil {
+		for i := first; i < end; i++ {
+			argument, c := g.payload(size), &g.conns[i]
+			arguments[i-first] = argument
+			c.batch = bytes.Repeat(g.text(question(argument)), depth)
+			c.in.size, c.in.beat = len(answer(argument)), true
+		}
+		// Each step is taken by the whole wave: what a client says at once when it has been greeted, some servers lose.
+		for _, step := range []func() error{
+			func() error {
+				return read("opening packet", func(_ int, packet []byte) bool { return greets(packet, engineOpen) })
+			},
+			func() error { return write(func(int) []byte { return g.text([]byte(connect)) }) },
+			func() error {
+				return read("answer to CONNECT", func(_ int, packet []byte) bool { return greets(packet, connected) })
+			},
+			func() error { return write(func(i int) []byte { return g.text(question(arguments[i-first])) }) },
+			func() error {
+				return read("acknowledgement", func(i int, packet []byte) bool { return bytes.Equal(packet, answer(arguments[i-first])) })
+			},
+		} {
+			if err := step(); err != nil {
 				return err
 			}
-			argument := g.payload(size)
-			arguments[i-first] = argument
-			frame, c := g.text(question(argument)), &g.conns[i]
-			c.batch = bytes.Repeat(frame, depth)
-			c.in.size, c.in.beat = len(answer(argument)), true
-			return writeAll(c.fd, frame)
-		}); err != nil {
-			return err
 		}
-		return each(func(i int) error {
-			packet, err := g.packet(i)
-			if err == nil && !bytes.Equal(packet, answer(arguments[i-first])) {
-				err = fmt.Errorf("the acknowledgement is %q instead of %q", packet, answer(arguments[i-first]))
-			}
-			return err
-		})
+		return nil
 	}
 }
 

@@ -76,19 +76,19 @@ func TestWrongSocketIOServers(t *testing.T) {
 			upgrade(c, br)
 			send(c, "hello")
 			clientMessage(br)
-		}, "instead of"},
+		}, "is not opening packet"},
 		{"refuses the namespace", func(c net.Conn, br *bufio.Reader) {
 			upgrade(c, br)
 			send(c, `0{"sid":"x"}`)
 			clientMessage(br)
 			send(c, `44{"message":"no"}`)
 			clientMessage(br)
-		}, "instead of"},
+		}, "is not answer to CONNECT"},
 		{"acknowledges something else", func(c net.Conn, br *bufio.Reader) {
 			enter(c, br)
 			send(c, strings.ToUpper(ack(br)))
 			clientMessage(br)
-		}, "the acknowledgement is"},
+		}, "is not acknowledgement"},
 		{"acknowledges as binary", func(c net.Conn, br *bufio.Reader) {
 			enter(c, br)
 			ws.WriteFrame(c, ws.NewBinaryFrame([]byte(ack(br))))
