@@ -84,7 +84,7 @@ func TestFramesCut(t *testing.T) {
 		ends[len(stream)] = i + 1
 	}
 	whole := 0
-	for cut := range len(stream) {
+	for cut := range stream {
 		if cut > 1000 && cut < len(stream)-1000 {
 			continue
 		}

@@ -25,10 +25,11 @@ func Example() {
 	mux := http.NewServeMux() // for http.ListenAndServeTLS as well
 	mux.Handle("/engine.io/", engine)
 
-	certificate, hash, err := webtransport.NewCertificate() // pages are told the hash
+	certificate, hash, err := webtransport.NewCertificate()
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Printf("pages are told the hash, a %T\n", hash)
 	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
@@ -57,8 +58,8 @@ func Example() {
 	answers := bufio.NewReader(stream)
 	for range 2 {
 		length, _ := answers.ReadByte()
-		if length == 126 { // the handshake is longer than 125 bytes
-			length, _ = answers.ReadByte()
+		if length == 126 { // two bytes of length follow, of which 255 need the second only
+			answers.Discard(1)
 			length, _ = answers.ReadByte()
 		}
 		packet := make([]byte, length)
@@ -67,9 +68,8 @@ func Example() {
 		}
 		fmt.Printf("%.8s\n", packet)
 	}
-	fmt.Println(len(hash))
 	// Output:
+	// pages are told the hash, a [32]uint8
 	// 0{"sid":
 	// 4hello
-	// 32
 }

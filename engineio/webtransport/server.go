@@ -28,6 +28,7 @@ type Server struct {
 	handler http.Handler
 	wt      wt.Server
 	port    atomic.Int64
+	linger  time.Duration
 
 	mu       sync.Mutex
 	requests int // that are being served
@@ -41,12 +42,14 @@ const (
 	// connWindow is how much a client may send on all streams of a connection that nobody has read yet, in bytes: twice
 	// what it may send on one, so that a session whose handlers are slow does not stop the others.
 	connWindow = 1 << 20
+	// settle is how long what has been answered may take to arrive before all ends.
+	settle = 100 * time.Millisecond
 )
 
 // NewServer returns a server. handler is for all requests: polling, WebSocket over HTTP/3 (RFC 9220) and WebTransport, which
 // an engineio.Server serves, wherever it is mounted. config has the certificates, and is the caller's again.
 func NewServer(handler http.Handler, config *tls.Config) *Server {
-	s := &Server{handler: handler}
+	s := &Server{handler: handler, linger: leastLinger}
 	s.HTTP3 = &http3.Server{
 		Handler:    http.HandlerFunc(s.serveHTTP),
 		TLSConfig:  http3.ConfigureTLSConfig(config),
@@ -72,7 +75,7 @@ func (s *Server) ListenAndServe(addr string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return s.Serve(c)
 }
 
@@ -116,10 +119,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = s.Close()
 		return context.Cause(ctx)
 	}
-	settle := time.NewTimer(leastLinger) // what has been answered is yet to arrive
-	defer settle.Stop()
+	timer := time.NewTimer(settle)
+	defer timer.Stop()
 	select {
-	case <-settle.C:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 	return s.Close()

@@ -75,6 +75,7 @@ func TestCut(t *testing.T) {
 func TestHeartbeat(t *testing.T) {
 	noLeaks(t)
 	h := serve(t, &engineio.Server{Options: engineio.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 200 * time.Millisecond}})
+	h.Hasten()
 	c := h.begin(t)
 	within(t, "OnOpen", h.opened)
 	for range 3 {
@@ -197,6 +198,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeFails(t *testing.T) {
 	noLeaks(t)
 	h := serve(t, &engineio.Server{Options: engineio.Options{AllowEIO3: true}})
+	h.Hasten()
 	tests := map[string]func(c *client, sid string){
 		"foreign id":       func(c *client, sid string) { c.send(upgradeTo(sid + "x")) },
 		"empty id":         func(c *client, sid string) { c.send(upgradeTo("")) },
@@ -248,6 +250,7 @@ func TestUpgradeFails(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	noLeaks(t)
 	h := serve(t, &engineio.Server{Options: engineio.Options{MaxHTTPBufferSize: 1000}})
+	h.Hasten()
 	first := map[string][]byte{
 		"no frame":             {0},
 		"binary":               frame(true, "0"),
@@ -309,6 +312,7 @@ func TestMalformed(t *testing.T) {
 func TestSilent(t *testing.T) {
 	noLeaks(t)
 	h := serve(t, &engineio.Server{Options: engineio.Options{UpgradeTimeout: 100 * time.Millisecond}})
+	h.Hasten()
 	tests := map[string]func(c *client){
 		"no stream":    func(c *client) {},
 		"half a frame": func(c *client) { _, _ = c.stream.Write([]byte{1}) },

@@ -71,31 +71,34 @@ func (v *visit) refuseUni() {
 }
 
 const (
-	// leastLinger and mostLinger bound how long a session outlives its stream.
-	leastLinger = 100 * time.Millisecond
-	mostLinger  = time.Second
+	// leastLinger and mostLinger bound how long a session outlives its stream. Nothing tells when the client has read what it
+	// was sent.
+	leastLinger = time.Second
+	mostLinger  = 3 * time.Second
 )
 
-// end ends the session. With it its stream ends at once, and what is on the way is lost: it is given time to arrive, and to be
-// lost and sent once more.
+// end ends the session. With it its stream ends at once, and what is on the way, or has not been read, is lost: it is given
+// time.
 func (v *visit) end() {
 	if v.session == nil {
 		return
 	}
-	if v.stream != nil && v.stream.finished() {
-		v.linger()
+	if v.stream != nil {
+		if last, ok := v.stream.finished(); ok {
+			v.linger(last)
+		}
 	}
 	v.goodbye()
 	_ = v.session.CloseWithError(0, "")
 }
 
-// linger waits for the client to end the session.
-func (v *visit) linger() {
-	d := leastLinger
+// linger waits for the client to end the session, for a time that begins at start.
+func (v *visit) linger(start time.Time) {
+	d := v.server.linger
 	if c, ok := v.r.Context().Value(connKey{}).(*quic.Conn); ok {
 		d = min(d+4*c.ConnectionStats().SmoothedRTT, mostLinger)
 	}
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(d - time.Since(start))
 	defer timer.Stop()
 	select {
 	case <-v.session.Context().Done():
@@ -111,7 +114,7 @@ func (v *visit) goodbye() {
 	}
 	str := v.w.(http3.HTTPStreamer).HTTPStream()
 	if str.TryWriteAll(closeSession) == nil && str.Close() == nil {
-		v.linger()
+		v.linger(time.Now())
 	}
 }
 
@@ -125,13 +128,18 @@ type stream struct {
 
 	mu       sync.Mutex
 	closed   bool
-	complete bool // all that was written is on its way
+	complete bool      // all that was written is on its way
+	last     time.Time // when something was written last
 }
 
 func (s *stream) Write(b []byte) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return s.Stream.Write(b)
+	n, err := s.Stream.Write(b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
+	return n, err
 }
 
 // Close ends the server's direction, and has Read and Write return. The client's is left to the end of the session: browsers take
@@ -155,9 +163,9 @@ func (s *stream) Close() error {
 	return s.Stream.Close()
 }
 
-// finished reports whether all that was written is on its way.
-func (s *stream) finished() bool {
+// finished reports whether all that was written is on its way, and since when.
+func (s *stream) finished() (last time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.complete
+	return s.last, s.complete
 }
