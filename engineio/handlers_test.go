@@ -204,7 +204,8 @@ func TestBlockingHandler(t *testing.T) {
 func TestEndWhileHandlerBlocks(t *testing.T) {
 	e := calm()
 	release := make(chan struct{})
-	e.OnMessage = func(*engineio.Session, engineio.Message) { <-release }
+	started := make(chan struct{}, 3)
+	e.OnMessage = func(*engineio.Session, engineio.Message) { started <- struct{}{}; <-release }
 	all := ends(e)
 	s := open(t, e)
 	sid := s.poll(4)
@@ -212,7 +213,8 @@ func TestEndWhileHandlerBlocks(t *testing.T) {
 	big := "4" + strings.Repeat("x", 300_000)
 	go func() { got <- s.post(4, sid, big+"\x1e"+big+"\x1e"+big) }()
 	session := e.Session(sid)
-	until(t, "reading pauses", func() bool { return session != nil && engineio.Crowded(session) })
+	receive(t, "the handler", started)
+	until(t, "reading pauses", func() bool { return engineio.Crowded(session) })
 	session.CloseNow()
 	receive(t, "the answer", got)
 	if len(all) > 0 {
@@ -253,7 +255,7 @@ func TestHandlersThatDoNotReturn(t *testing.T) {
 				t.Run(way+" in "+where, func(t *testing.T) {
 					e := calm()
 					e.Options.Inline = inline
-					e.Options.PingInterval, e.Options.PingTimeout = 50*time.Millisecond, 50*time.Millisecond
+					e.Options.PingInterval, e.Options.PingTimeout = 100*time.Millisecond, 100*time.Millisecond
 					all := make(chan *engineio.CloseError, 10)
 					bad := func(s *engineio.Session, here string) {
 						if here == where && s.Data == "bad" {

@@ -126,7 +126,8 @@ func (s *Session) tick(now time.Duration) {
 		ping = true
 		b.pinged, b.extended = true, false
 		b.sign.Store(false)
-		b.due = max(b.due, now-maxLate) + s.server.set.PingTimeout
+		timeout := s.server.set.PingTimeout
+		b.due = max(b.due, now-min(maxLate, timeout/4)) + timeout
 		at = b.due
 	}
 	if !overdue {
@@ -156,8 +157,9 @@ type heart struct {
 const (
 	heartTick  = 5 * time.Millisecond
 	heartSlots = 8192
-	// maxLate is how much later a ping may leave than it should have without the client being given more time to answer.
-	maxLate = 10 * time.Millisecond
+	// maxLate is how much later a ping may leave than it should have, for want of a processor, without the client being given more time
+	// to answer; a quarter of that time at most.
+	maxLate = 100 * time.Millisecond
 )
 
 func newHeart(interval time.Duration) *heart {

@@ -226,7 +226,7 @@ func TestDeclaredLength(t *testing.T) {
 	}
 }
 
-// 21: a POST that takes too long is cut off, and its session is gone before.
+// 21: a POST that takes too long is cut off, and its session with it.
 func TestSlowPost(t *testing.T) {
 	e := echo()
 	all := ends(e)
@@ -234,7 +234,9 @@ func TestSlowPost(t *testing.T) {
 	sid := s.poll(4)
 	start := time.Now()
 	_, r := s.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4", s.query(4, sid)))
-	expectReason(t, all, engineio.PingTimeout)
+	if err := receive(t, "OnClose", all); err.Reason != engineio.PingTimeout && err.Reason != engineio.TransportError { // whichever clock is faster
+		t.Error(err)
+	}
 	resp, err := http.ReadResponse(r, nil)
 	if took := time.Since(start); took < 400*time.Millisecond || took > 2*time.Second || err == nil && resp.StatusCode != 400 {
 		t.Error(took, resp, err)

@@ -63,7 +63,8 @@ type Options struct {
 	// MaxBuffered is how many bytes may wait for one client that does not take them. A message that would be too much
 	// closes the session. 0: 1 MiB, and twice MaxHTTPBufferSize at least. The official server has no such bound.
 	MaxBuffered int
-	// Inline promises that no handler blocks. They are then called by whoever reads, which may be an event loop.
+	// Inline promises that no handler blocks. Those of messages are then called by whoever reads, which may be an event loop; OnClose
+	// never is called by who ends the session.
 	Inline bool
 	// Loops is the number of event loops, as of ws.Server.
 	Loops int
