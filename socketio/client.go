@@ -63,7 +63,11 @@ func (s *Server) opened(session *engineio.Session, r *http.Request) {
 	session.Data = c
 	if session.Protocol() == 3 {
 		// Protocol 4: the main namespace is joined without being asked for.
-		c.connect("/", parser.Value{}, false)
+		if s.set.Engine.Inline {
+			c.run.Lock()
+			defer c.run.Unlock()
+		}
+		c.connect("/", parser.Value{}, s.set.Engine.Inline)
 		return
 	}
 	c.mu.Lock()
@@ -81,11 +85,14 @@ func (c *client) late() {
 	}
 }
 
-// fail closes the connection from this side.
+// fail closes the connection from this side. The sockets are disconnected soon: a client that polls may be late to learn of it.
 func (c *client) fail(reason Reason, err error) {
 	c.mu.Lock()
 	if c.reason == "" {
 		c.reason = reason
+	}
+	if !c.gone && len(c.sockets) > 0 {
+		c.server.spawned.Go(func() { c.closed(reason) })
 	}
 	c.mu.Unlock()
 	if err != nil {
@@ -269,19 +276,18 @@ func closed(session *engineio.Session, why *engineio.CloseError) {
 	c := session.Data.(*client)
 	if c.server.set.Engine.Inline {
 		// Whoever sends too much to a client may be called here for it, in the middle of a broadcast.
-		c.server.spawned.Go(func() { c.closed(why) })
+		c.server.spawned.Go(func() { c.closed(Reason(why.Reason)) })
 		return
 	}
-	c.closed(why)
+	c.closed(Reason(why.Reason))
 }
 
-func (c *client) closed(why *engineio.CloseError) {
+func (c *client) closed(reason Reason) {
 	c.run.Lock()
 	defer c.run.Unlock()
 	c.mu.Lock()
-	reason := c.reason
-	if reason == "" {
-		reason = Reason(why.Reason)
+	if c.reason != "" {
+		reason = c.reason
 	}
 	c.gone = true
 	c.turns = nil

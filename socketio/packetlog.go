@@ -78,6 +78,13 @@ func (l *packetLog) broadcast(m *MemoryAdapter, p *parser.Packet, o *BroadcastOp
 	if err != nil {
 		return err
 	}
+	options := *o
+	if !o.told && l.nsp.server.outgoing.Load() > 0 { // not with the log locked: they may emit
+		for _, s := range m.list(o) {
+			s.tellOutgoing(p)
+		}
+	}
+	options.told = true
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.end()
@@ -91,7 +98,7 @@ func (l *packetLog) broadcast(m *MemoryAdapter, p *parser.Packet, o *BroadcastOp
 		s.sent = at
 	}
 	if len(to.sockets) > 0 {
-		m.send(to, p, o, encoded)
+		m.send(to, p, &options, encoded)
 	}
 	return nil
 }
