@@ -36,7 +36,7 @@ func socketIOCells() []string {
 	}
 }
 
-// PlanNamed returns the plan "quick", a look at everything in about a minute and a half; "full", what
+// PlanNamed returns the plan "quick", a look at everything in about two minutes; "full", what
 // docs/performance.md shows, in about an hour; or "socketio", what of that is Socket.IO.
 func PlanNamed(name string) (Plan, error) {
 	switch name {

@@ -134,7 +134,9 @@ func TestWrongSocketIOServers(t *testing.T) {
 		answers := make(chan string, 100)
 		target := serve(t, func(c net.Conn, br *bufio.Reader) {
 			enter(c, br)
-			send(c, ack(br))
+			reply := ack(br)
+			send(c, "2", reply)
+			answers <- string(clientMessage(br))
 			for range 3 {
 				send(c, "2")
 				answers <- string(clientMessage(br))
@@ -143,7 +145,7 @@ func TestWrongSocketIOServers(t *testing.T) {
 		})
 		target.Free = func() error { return nil }
 		r, err := target.Idle(Idle{Conns: 2, Size: 64, SocketIO: true, Heartbeat: time.Second})
-		if err != nil || r.Beats != 6 || r.Messages != 2 {
+		if err != nil || r.Beats != 8 || r.Messages != 2 {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		right := 0
