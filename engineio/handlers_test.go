@@ -246,106 +246,23 @@ func TestAbortedPostsWhileHandlerBlocks(t *testing.T) {
 	}
 }
 
-// A handler that panics, or ends its goroutine, costs its own session only.
-func TestHandlersThatDoNotReturn(t *testing.T) {
-	ways := map[string]func(){"panic": func() { panic("as asked") }, "Goexit": runtime.Goexit}
-	each(t, func(t *testing.T, transport string, inline bool) {
-		for way, leave := range ways {
-			for _, where := range []string{"OnOpen", "Arrive", "OnMessage", "Ended", "OnClose"} {
-				t.Run(way+" in "+where, func(t *testing.T) {
-					e := calm()
-					e.Options.Inline = inline
-					e.Options.PingInterval, e.Options.PingTimeout = 100*time.Millisecond, 100*time.Millisecond
-					all := make(chan *engineio.CloseError, 10)
-					bad := func(s *engineio.Session, here string) {
-						if here == where && s.Data == "bad" {
-							leave()
-						}
-					}
-					e.OnOpen = func(s *engineio.Session, r *http.Request) {
-						if r.URL.Query().Has("bad") {
-							s.Data = "bad"
-						}
-						bad(s, "OnOpen")
-					}
-					e.Arrive = func(s *engineio.Session, _ engineio.Message) bool { bad(s, "Arrive"); return false }
-					e.OnMessage = func(s *engineio.Session, m engineio.Message) { bad(s, "OnMessage"); _ = s.Send(m) }
-					e.Ended = func(s *engineio.Session, _ *engineio.CloseError) { bad(s, "Ended") }
-					e.OnClose = func(s *engineio.Session, err *engineio.CloseError) {
-						if s.Data == "bad" {
-							all <- err
-						}
-						bad(s, "OnClose")
-					}
-					s := open(t, e)
-					if transport == "polling" {
-						a := s.do("GET", s.query(4, "")+"&bad=1", "")
-						if where != "OnOpen" {
-							sid := parseHello(t, a.body).SID
-							s.post(4, sid, "4x\x1e4y\x1e4z")
-						}
-					} else {
-						c, err := s.tryDial("EIO=4&transport=websocket&bad=1")
-						if err == nil && where != "OnOpen" {
-							_ = c.Write(context.Background(), ws.Text, []byte("4x"))
-							_ = c.Write(context.Background(), ws.Text, []byte("4y"))
-						}
-						if err == nil {
-							defer c.expectEnd()
-						}
-					}
-					err := receive(t, "OnClose", all) // of ping timeout, where nothing went wrong before
-					if before := where == "Ended" || where == "OnClose"; before != (err.Reason == engineio.PingTimeout) {
-						t.Error(err)
-					}
-					// The others, and the heart, go on.
-					c, _ := s.connect(4)
-					c.echoes(ws.Text, "4hello")
-					c.expect("2")
-					c.CloseNow()
-					until(t, "all have gone", func() bool { return e.Len() == 0 })
-					ctx, cancel := context.WithTimeout(context.Background(), patience)
-					defer cancel()
-					if err := e.Shutdown(ctx); err != nil {
-						t.Error(err)
-					}
-					if len(all) > 0 {
-						t.Error("OnClose ran twice")
-					}
-				})
-			}
-		}
-	})
-}
-
-// What the application hands to the server may panic, too.
-func TestOptionsThatPanic(t *testing.T) {
-	for _, where := range []string{"AllowRequest", "GenerateID", "Headers"} {
-		t.Run(where, func(t *testing.T) {
-			e := calm()
-			bad := func(r *http.Request, here string) {
-				if here == where && r.URL.Query().Has("bad") {
-					panic("as asked")
-				}
-			}
-			e.Options.AllowRequest = func(r *http.Request) error { bad(r, "AllowRequest"); return nil }
-			e.Options.GenerateID = func(r *http.Request) string { bad(r, "GenerateID"); return fmt.Sprint("id", time.Now().UnixNano()) }
-			e.Options.Headers = func(_ http.Header, r *http.Request, _ bool) { bad(r, "Headers") }
-			s := open(t, e)
-			if _, err := s.tryDial("EIO=4&transport=websocket&bad=1"); err == nil {
-				t.Error("it was opened")
-			}
-			until(t, "the session is forgotten", func() bool { return e.Len() == 0 })
-			if a := s.do("GET", s.query(4, "")+"&bad=1", ""); a.err == nil {
-				t.Error(a)
-			}
-			sid := s.poll(4)
-			if _, err := s.tryDial("EIO=4&transport=websocket&bad=1&sid=" + sid); where == "Headers" && err == nil {
-				t.Error("it was opened")
-			}
-			if where == "Headers" {
-				until(t, "another upgrade", func() bool { _, err := s.tryDial("EIO=4&transport=websocket&sid=" + sid); return err == nil })
-			}
-		})
-	}
+// Close lets a POST go on that waits for the handler, though the client has yet to learn of the end.
+func TestCloseWhileHandlerBlocks(t *testing.T) {
+	e := calm()
+	release, started := make(chan struct{}), make(chan struct{}, 3)
+	e.OnMessage = func(*engineio.Session, engineio.Message) { started <- struct{}{}; <-release }
+	all := ends(e)
+	s := open(t, e)
+	sid := s.poll(4)
+	got := make(chan answer, 1)
+	big := "4" + strings.Repeat("x", 300_000)
+	go func() { got <- s.post(4, sid, big+"\x1e"+big+"\x1e"+big) }()
+	session := e.Session(sid)
+	receive(t, "the handler", started)
+	until(t, "reading pauses", func() bool { return engineio.Crowded(session) })
+	session.Close()
+	receive(t, "the answer", got).expect(t, 200, "ok")
+	s.get(4, sid).expect(t, 200, "1")
+	close(release)
+	expectReason(t, all, engineio.ForcedClose)
 }

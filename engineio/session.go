@@ -178,6 +178,7 @@ func (s *Session) close(why *CloseError) {
 		s.beat.due = s.server.heart.now() + lastPoll
 		s.server.heart.schedule(s, s.beat.due)
 		s.mu.Unlock()
+		s.inbox.mute()
 		return
 	}
 	s.mu.Unlock()
@@ -215,10 +216,17 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	if probe != nil {
 		probe.fail()
 	}
-	defer s.postClosed(why) // deferred, since the handler may end the goroutine
+	returned := false
+	defer func() { // deferred, since the handler may end the goroutine
+		if !returned && l != nil {
+			l.cut()
+		}
+		s.postClosed(why)
+	}()
 	if ended := s.server.Ended; ended != nil {
 		s.guard(func() { ended(s, why) })
 	}
+	returned = true
 	return l, true
 }
 
