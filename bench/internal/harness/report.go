@@ -105,6 +105,11 @@ func (r *Report) Text(w io.Writer) {
 			seen = s.Module
 		}
 	}
+	for _, name := range []string{"ws", "node"} { // what socket.io runs on
+		if version, ok := m.Modules[name]; ok {
+			fmt.Fprintf(w, " %s %s.", name, version)
+		}
+	}
 	fmt.Fprintf(w, " %d rounds of %v.\n", r.Rounds, r.Each)
 	for _, c := range r.cells() {
 		Table(w, c, Summarize(c, r.Samples))
