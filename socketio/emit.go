@@ -72,19 +72,19 @@ type SocketOperator struct {
 	flags  Flags
 }
 
-// Volatile: see Socket.Volatile.
+// Volatile is Socket.Volatile.
 func (o SocketOperator) Volatile() SocketOperator { o.flags.Volatile = true; return o }
 
-// Compress: see Socket.Compress.
+// Compress is Socket.Compress.
 func (o SocketOperator) Compress(compress bool) SocketOperator {
 	o.flags.Uncompress = !compress
 	return o
 }
 
-// Timeout: see Socket.Timeout.
+// Timeout is Socket.Timeout.
 func (o SocketOperator) Timeout(d time.Duration) SocketOperator { o.flags.Timeout = d; return o }
 
-// Emit: see Socket.Emit.
+// Emit is Socket.Emit.
 func (o SocketOperator) Emit(event string, args ...any) error {
 	return o.socket.emit(o.flags, event, args, 0, false)
 }
@@ -92,17 +92,17 @@ func (o SocketOperator) Emit(event string, args ...any) error {
 // Send emits the event message.
 func (o SocketOperator) Send(args ...any) error { return o.Emit("message", args...) }
 
-// EmitWithAck: see Socket.EmitWithAck.
+// EmitWithAck is Socket.EmitWithAck.
 func (o SocketOperator) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return o.socket.emitWithAck(ctx, o.flags, event, args)
 }
 
-// EmitFunc: see Socket.EmitFunc.
+// EmitFunc is Socket.EmitFunc.
 func (o SocketOperator) EmitFunc(event string, then func(Args, error), args ...any) error {
 	return o.socket.emitFunc(o.flags, event, args, then)
 }
 
-// To: see Socket.To. The flags are kept.
+// To is Socket.To. The flags are kept.
 func (o SocketOperator) To(rooms ...string) BroadcastOperator {
 	return o.socket.others(o.flags).To(rooms...)
 }
@@ -110,15 +110,15 @@ func (o SocketOperator) To(rooms ...string) BroadcastOperator {
 // In is To.
 func (o SocketOperator) In(rooms ...string) BroadcastOperator { return o.To(rooms...) }
 
-// Except: see Socket.Except.
+// Except is Socket.Except.
 func (o SocketOperator) Except(rooms ...string) BroadcastOperator {
 	return o.socket.others(o.flags).Except(rooms...)
 }
 
-// Broadcast: see Socket.Broadcast.
+// Broadcast is Socket.Broadcast.
 func (o SocketOperator) Broadcast() BroadcastOperator { return o.socket.others(o.flags) }
 
-// Local: see Socket.Local.
+// Local is Socket.Local.
 func (o SocketOperator) Local() BroadcastOperator {
 	f := o.flags
 	f.Local = true

@@ -160,7 +160,7 @@ func (n *Namespace) Emit(event string, args ...any) error { return n.operator().
 // Send emits the event message.
 func (n *Namespace) Send(args ...any) error { return n.operator().Send(args...) }
 
-// EmitWithAck: see BroadcastOperator.EmitWithAck.
+// EmitWithAck is BroadcastOperator.EmitWithAck.
 func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	return n.operator().EmitWithAck(ctx, event, args...)
 }

@@ -58,33 +58,33 @@ func (p *ParentNamespace) each(f func(*Namespace)) {
 	}
 }
 
-// Use: see Namespace.Use.
+// Use is Namespace.Use.
 func (p *ParentNamespace) Use(check func(*Socket) error) { add(&p.hooks, &p.middleware, check) }
 
-// OnConnection: see Namespace.OnConnection.
+// OnConnection is Namespace.OnConnection.
 func (p *ParentNamespace) OnConnection(handle func(*Socket)) { add(&p.hooks, &p.connection, handle) }
 
-// OnDisconnecting: see Namespace.OnDisconnecting.
+// OnDisconnecting is Namespace.OnDisconnecting.
 func (p *ParentNamespace) OnDisconnecting(handle func(*Socket, Reason)) {
 	add(&p.hooks, &p.disconnecting, handle)
 }
 
-// OnDisconnect: see Namespace.OnDisconnect.
+// OnDisconnect is Namespace.OnDisconnect.
 func (p *ParentNamespace) OnDisconnect(handle func(*Socket, Reason)) {
 	add(&p.hooks, &p.disconnect, handle)
 }
 
-// On: see Namespace.On.
+// On is Namespace.On.
 func (p *ParentNamespace) On(name string, handle func(*Event)) (remove func()) {
 	return p.events.add(&handler{name: name, call: handle})
 }
 
-// OnAny: see Namespace.OnAny.
+// OnAny is Namespace.OnAny.
 func (p *ParentNamespace) OnAny(handle func(*Event)) (remove func()) {
 	return p.events.addAny(&handler{call: handle})
 }
 
-// Off: see Namespace.Off.
+// Off is Namespace.Off.
 func (p *ParentNamespace) Off(names ...string) {
 	p.events.removeIf(func(h *handler) bool { return len(names) == 0 || slices.Contains(names, h.name) })
 }
@@ -99,29 +99,29 @@ func (p *ParentNamespace) Emit(event string, args ...any) error {
 // Send emits the event message.
 func (p *ParentNamespace) Send(args ...any) error { return p.operator().Send(args...) }
 
-// To: see Namespace.To. The operator is for all children; it does not wait for acknowledgements, and does not fetch sockets.
+// To is Namespace.To. The operator is for all children; it does not wait for acknowledgements, and does not fetch sockets.
 func (p *ParentNamespace) To(rooms ...string) BroadcastOperator { return p.operator().To(rooms...) }
 
 // In is To.
 func (p *ParentNamespace) In(rooms ...string) BroadcastOperator { return p.operator().To(rooms...) }
 
-// Except: see Namespace.Except, and To.
+// Except is Namespace.Except, and To.
 func (p *ParentNamespace) Except(rooms ...string) BroadcastOperator {
 	return p.operator().Except(rooms...)
 }
 
-// Local: see Namespace.Local, and To.
+// Local is Namespace.Local, and To.
 func (p *ParentNamespace) Local() BroadcastOperator { return p.operator().Local() }
 
-// Volatile: see Namespace.Volatile, and To.
+// Volatile is Namespace.Volatile, and To.
 func (p *ParentNamespace) Volatile() BroadcastOperator { return p.operator().Volatile() }
 
-// Compress: see Namespace.Compress, and To.
+// Compress is Namespace.Compress, and To.
 func (p *ParentNamespace) Compress(compress bool) BroadcastOperator {
 	return p.operator().Compress(compress)
 }
 
-// Timeout: see Namespace.Timeout, and To.
+// Timeout is Namespace.Timeout, and To.
 func (p *ParentNamespace) Timeout(d time.Duration) BroadcastOperator { return p.operator().Timeout(d) }
 
 // SocketsJoin puts all sockets of all children into rooms.

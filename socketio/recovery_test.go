@@ -248,7 +248,7 @@ func TestRecoveryUnderLoad(t *testing.T) {
 		})
 	}
 	var next [senders]int
-	total, at, cuts := 0, "", 0
+	total, cuts := 0, 0
 	for total < senders*events {
 		m, err := p.read()
 		if err != nil {
@@ -267,11 +267,10 @@ func TestRecoveryUnderLoad(t *testing.T) {
 		}
 		next[g]++
 		total++
-		at = o
 		if total%1000 == 0 {
 			cuts++
 			p.close()
-			p = back(t, url, pid, at)
+			p = back(t, url, pid, o)
 		}
 	}
 	wg.Wait()
