@@ -61,7 +61,11 @@ func together(format payload.Format, messages []Message) (*ws.PreparedMessage, e
 		packet := messages[i].packet()
 		all[i] = ws.Message{Type: messageType(format.IsBinary(packet)), Data: format.AppendMessage(nil, packet)}
 	}
-	return ws.NewPreparedMessages(all...)
+	m, err := ws.NewPreparedMessages(all...)
+	if err == nil && len(messages) > 0 && messages[0].Uncompressed {
+		m = m.Uncompressed()
+	}
+	return m, err
 }
 
 func messageType(binary bool) ws.MessageType {

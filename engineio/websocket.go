@@ -147,7 +147,11 @@ const maxScratch = 64 << 10
 func (l socketLink) send(p payload.Packet, uncompressed bool) error {
 	b := scratch.Get().(*[]byte)
 	*b = l.format.AppendMessage((*b)[:0], p)
-	err := l.result(l.Socket.Send(messageType(l.format.IsBinary(p)), *b))
+	send := l.Socket.Send
+	if uncompressed {
+		send = l.Socket.SendUncompressed
+	}
+	err := l.result(send(messageType(l.format.IsBinary(p)), *b))
 	if cap(*b) <= maxScratch {
 		scratch.Put(b)
 	}

@@ -62,6 +62,13 @@ func (s *Socket) Send(t MessageType, data []byte) error {
 	return s.core.Send(t, data)
 }
 
+// SendUncompressed is Send for a message that is not to be compressed, whatever was agreed: it is compressed already, or mixes
+// a secret with what others choose.
+func (s *Socket) SendUncompressed(t MessageType, data []byte) error {
+	s.catchUp()
+	return s.core.SendUncompressed(t, data)
+}
+
 // SendPrepared is Send for a prepared message.
 func (s *Socket) SendPrepared(p *PreparedMessage) error {
 	s.catchUp()

@@ -16,6 +16,7 @@ type PreparedMessage struct {
 	data  []byte    // of all of them, one behind the other, if there are several
 	frame []byte    // for connections without compression
 	parts []Message // if there are several
+	plain bool      // it is never compressed
 
 	mu         sync.Mutex
 	compressed map[variant]packed
@@ -61,6 +62,16 @@ func NewPreparedMessages(messages ...Message) (*PreparedMessage, error) {
 		p.data = append(p.data, m.Data...)
 	}
 	return p, nil
+}
+
+// Uncompressed returns a message like p that is sent without compression, whatever was agreed.
+func (p *PreparedMessage) Uncompressed() *PreparedMessage {
+	return &PreparedMessage{typ: p.typ, data: p.data, frame: p.frame, parts: p.parts, plain: true}
+}
+
+// packs reports whether p is compressed for a connection with d.
+func (p *PreparedMessage) packs(d *deflation) bool {
+	return d != nil && !p.plain && len(p.data) >= d.threshold
 }
 
 // Message returns the message, or the first of several. Its data must not be changed.
@@ -113,7 +124,7 @@ func (c *core) sendPrepared(w waiting, p *PreparedMessage) error {
 	}
 	h := frame.Header{Opcode: frame.Opcode(p.typ), Fin: true}
 	d := c.deflate
-	if d == nil || len(p.data) < d.threshold {
+	if !p.packs(d) {
 		if c.client {
 			return c.sendFrame(w, 0, h, p.data)
 		}
@@ -147,14 +158,14 @@ func (c *core) sendParts(w waiting, p *PreparedMessage) error {
 	if c.client {
 		// Each frame is masked with a key of its own.
 		for _, m := range p.parts {
-			if err := c.sendMessage(w, m.Type, m.Data); err != nil {
+			if err := c.sendMessage(w, m.Type, m.Data, p.plain); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	d := c.deflate
-	if d == nil || len(p.data) < d.threshold {
+	if !p.packs(d) {
 		return c.sendShared(w, 0, p.frame)
 	}
 	v := p.pack(variant{d.level, d.sendBits})

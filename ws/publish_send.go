@@ -68,7 +68,7 @@ func (s *Socket) sendRunPacked(w waiting, run []publication, now bool) {
 // queuePacked queues a message and nothing else.
 func (s *Socket) queuePacked(w waiting, m *PreparedMessage) {
 	d := s.deflate
-	frame, pack := m.frame, len(m.data) >= d.threshold
+	frame, pack := m.frame, m.packs(d)
 	if pack {
 		v := m.pack(variant{d.level, d.sendBits})
 		if pack = d.sent != nil || len(v.frame) < len(m.frame); pack {

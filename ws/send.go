@@ -36,14 +36,14 @@ func checkMessage(t MessageType, data []byte) error {
 	return nil
 }
 
-// sendMessage sends data as a message of one frame. It does not keep data.
-func (c *core) sendMessage(w waiting, t MessageType, data []byte) error {
+// sendMessage sends data as a message of one frame, plain without compression. It does not keep data.
+func (c *core) sendMessage(w waiting, t MessageType, data []byte, plain bool) error {
 	if err := checkMessage(t, data); err != nil {
 		return err
 	}
 	h := frame.Header{Opcode: frame.Opcode(t), Fin: true}
 	d := c.deflate
-	if d == nil || len(data) < d.threshold {
+	if d == nil || plain || len(data) < d.threshold {
 		return c.sendFrame(w, 0, h, data)
 	}
 	// Room is reserved before anything is compressed: what has entered the window must leave.
@@ -262,7 +262,13 @@ func (c *core) Send(t MessageType, data []byte) error {
 	if c.flags.has(moreInput|corked) && c.sendAlong(t, data) {
 		return nil
 	}
-	return c.sendMessage(waiting{policy: c.set.full}, t, data)
+	return c.sendMessage(waiting{policy: c.set.full}, t, data, false)
+}
+
+// SendUncompressed is Send for a message that is not to be compressed, whatever was agreed: it is compressed already, or mixes
+// a secret with what others choose.
+func (c *core) SendUncompressed(t MessageType, data []byte) error {
+	return c.sendMessage(waiting{policy: c.set.full}, t, data, true)
 }
 
 // Write sends a message. It waits while the queue is full, but not for the peer to receive anything. If ctx is done
@@ -272,5 +278,5 @@ func (c *core) Send(t MessageType, data []byte) error {
 // Write may be called from any goroutine; messages from one goroutine leave in the order written. data is the
 // caller's again when Write returns.
 func (c *core) Write(ctx context.Context, t MessageType, data []byte) error {
-	return c.sendMessage(waiting{ctx: ctx}, t, data)
+	return c.sendMessage(waiting{ctx: ctx}, t, data, false)
 }
