@@ -13,6 +13,7 @@ type inbox struct {
 	batch   *batch
 	working bool
 	muted   atomic.Bool   // no message is handled any more
+	over    atomic.Bool   // nobody waits for room any more
 	held    atomic.Bool   // reading pauses
 	room    chan struct{} // closed when it goes on
 }
@@ -112,6 +113,12 @@ func (w *worker) Work() { (*Session)(w).work() }
 // mute has no message handled any more, and nobody wait for that.
 func (in *inbox) mute() {
 	in.muted.Store(true)
+	in.release()
+}
+
+// release has nobody wait for room any more: no more messages come.
+func (in *inbox) release() {
+	in.over.Store(true)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.makeRoom()
@@ -255,7 +262,7 @@ func (s *Session) pause() {
 	}
 	in := &s.inbox
 	in.held.Store(true)
-	if in.room == nil && !in.muted.Load() {
+	if in.room == nil && !in.over.Load() {
 		in.room = make(chan struct{})
 	}
 }

@@ -130,6 +130,11 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	out := p.out
 	p.out, p.size = nil, 0
 	last, why := s.state == closing && s.poll == p, p.why
+	if n := len(out) - 1; last && n > 0 && out[n].Type == payload.Close {
+		// Clients handle a close packet before the messages that came with it: it is for the next poll.
+		p.out, p.size = out[n:], packetBytes
+		out, last = out[:n:n], false
+	}
 	s.mu.Unlock()
 	if last {
 		defer s.finish(why)

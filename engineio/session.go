@@ -210,7 +210,11 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 		p.leave(why)
 	}
 	s.mu.Unlock()
-	s.inbox.mute()
+	if why.Reason == ForcedClose || why.Reason == ServerClose {
+		s.inbox.mute()
+	} else {
+		s.inbox.release() // what came before the end is handled before it
+	}
 	s.server.heart.stop(s)
 	s.server.forget(s)
 	if probe != nil {

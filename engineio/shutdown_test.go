@@ -45,7 +45,8 @@ func TestShutdown(t *testing.T) {
 		t.Fatal("it did not wait:", err)
 	default:
 	}
-	s.get(4, idle).expect(t, 200, "4before\x1e1")
+	s.get(4, idle).expect(t, 200, "4before")
+	s.get(4, idle).expect(t, 200, "1")
 	s.get(4, upgrading).expect(t, 200, "1")
 	probe.expectEnd()
 	if err := receive(t, "Shutdown", done); err != nil {

@@ -22,16 +22,23 @@ type probe struct {
 // nudge is how often a poll that waits is ended while the client wants to stop polling.
 const nudge = 100 * time.Millisecond
 
+var (
+	errUpgraded  = refuse(badRequest, "the session has been upgraded")
+	errUpgrading = refuse(badRequest, "another upgrade is under way")
+)
+
 // startProbe begins an upgrade of s, which only one transport at a time can.
 func (s *Session) startProbe(transport string) (*probe, *refusal) {
 	set := s.server.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.state != open || s.poll == nil:
-		return nil, refuse(badRequest, "the session has been upgraded, or has ended")
+	case s.state != open:
+		return nil, refuse(badRequest, "the session has ended")
+	case s.poll == nil:
+		return nil, errUpgraded
 	case s.poll.probe != nil:
-		return nil, refuse(badRequest, "another upgrade is under way")
+		return nil, errUpgrading
 	case set.NoUpgrades || transport != WebSocket && transport != WebTransport:
 		return nil, refuse(badRequest, "the session cannot be upgraded to "+transport)
 	}

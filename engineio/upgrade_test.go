@@ -199,9 +199,7 @@ func TestSecondProbe(t *testing.T) {
 	sid := s.poll(4)
 	c := s.probe(4, sid)
 	for range 3 {
-		if _, err := s.tryDial("EIO=4&transport=websocket&sid=" + sid); err == nil {
-			t.Error("a second one was opened")
-		}
+		s.dial("EIO=4&transport=websocket&sid=" + sid).expectEnd()
 	}
 	c.send("5")
 	c.echoes(ws.Text, "4hello")
