@@ -136,7 +136,7 @@ func skipAnswer(r *bufio.Reader) error {
 		}
 	}
 	if size < 0 {
-		return http.ErrMissingContentLength
+		return io.ErrUnexpectedEOF
 	}
 	_, err := io.CopyN(io.Discard, r, int64(size))
 	return err

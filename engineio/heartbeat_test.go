@@ -126,12 +126,12 @@ func TestHeartbeatShorterThanTimeout(t *testing.T) {
 // A request that comes when the client is overdue is refused, whenever the heart would have looked.
 func TestOverdueRequest(t *testing.T) {
 	for _, eio := range []string{"3", "4"} {
-		for phase := range time.Duration(20) { // of the heart
+		for phase := range 20 { // of the heart
 			inBubble(t, echo(), func(b *bubble) {
 				b.open("4")
-				b.at(phase * ms)
+				b.at(time.Duration(phase) * ms)
 				sid := b.open(eio)
-				b.at((phase + 500) * ms)
+				b.at(time.Duration(phase+500) * ms)
 				b.do("GET", "EIO="+eio+"&sid="+sid, "").expect(t, 400, `{"code":1,"message":"Session ID unknown"}`)
 			})
 		}

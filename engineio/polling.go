@@ -27,6 +27,7 @@ type polling struct {
 	size    int           // bytes of them
 	get     chan struct{} // of the poll that waits, if one does: told when there is something for it
 	posting bool
+	late    bool // that poll has come when the client should have stopped polling
 	probe   *probe
 	why     *CloseError // of a session that is closing
 }
@@ -101,7 +102,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	p := s.poll
 	switch {
-	case p == nil, s.state == closed:
+	case p == nil, s.state == closed && len(p.out) == 0:
 		s.mu.Unlock()
 		s.server.refuse(w, r, refuse(badRequest, "the session has ended, or has left polling"))
 		return
@@ -114,6 +115,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	if len(p.out) == 0 {
 		get := make(chan struct{}, 1)
 		p.get = get
+		p.late = p.probe != nil && p.probe.probed
 		s.mu.Unlock()
 		select {
 		case <-get:
@@ -124,6 +126,11 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil && s.poll == p && s.state == open { // what it would have got is not to be lost silently
 			s.mu.Unlock()
 			s.end(&CloseError{TransportError, errAborted})
+			return
+		}
+		if len(p.out) == 0 { // another transport has taken over
+			s.mu.Unlock()
+			s.server.refuse(w, r, refuse(badRequest, "the session has left polling"))
 			return
 		}
 	}

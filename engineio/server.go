@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"baro.dev/engineio/internal/httpcompress"
 	"baro.dev/engineio/internal/payload"
@@ -50,11 +51,12 @@ type Server struct {
 
 	compressor httpcompress.Compressor
 
-	mu       sync.Mutex
-	sessions map[string]*Session // nil: the id is taken by a session that is about to begin
-	count    int                 // of sessions whose OnClose has not returned
-	draining bool
-	empty    chan struct{} // closed when count is 0, while draining
+	mu        sync.Mutex
+	sessions  map[string]*Session
+	farewells map[string]*Session // of sessions that have ended
+	count     int                 // of sessions whose OnClose has not returned
+	draining  bool
+	empty     chan struct{} // closed when count is 0, while draining
 }
 
 // ErrServerClosed is why a session is refused after Shutdown or Close.
@@ -134,6 +136,9 @@ func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refus
 	}
 	if q.sid != "" {
 		s := e.Session(q.sid)
+		if s == nil && q.transport == Polling && r.Method == http.MethodGet && !upgrade {
+			s = e.farewell(q.sid)
+		}
 		switch {
 		case s == nil || s.overdue():
 			return nil, refuse(unknownSession, "")
@@ -328,6 +333,29 @@ func (e *Server) forget(s *Session) {
 	delete(e.sessions, s.id)
 }
 
+// farewellTime is how long a poll may take to come that was sent with the packet by which the client said goodbye.
+const farewellTime = time.Second
+
+// expectFarewell has the poll answered that was sent with the packet by which the client of s said goodbye, and came after it.
+func (e *Server) expectFarewell(s *Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.farewells == nil {
+		e.farewells = map[string]*Session{}
+	}
+	e.farewells[s.id] = s
+	time.AfterFunc(farewellTime, func() { e.farewell(s.id) })
+}
+
+// farewell returns the session whose farewell is expected, once.
+func (e *Server) farewell(id string) *Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.farewells[id]
+	delete(e.farewells, id)
+	return s
+}
+
 // left is called when the last handler of a session has returned.
 func (e *Server) left() {
 	e.mu.Lock()
@@ -352,7 +380,7 @@ func (e *Server) Shutdown(ctx context.Context) error {
 		e.crew.Close()
 		return errors.Join(err, e.ws.Shutdown(ctx))
 	case <-ctx.Done():
-		e.Close()
+		_ = e.Close()
 		return context.Cause(ctx)
 	}
 }

@@ -205,11 +205,16 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	s.state = closed
 	l = s.link
 	var probe *probe
+	farewell := false
 	if p := s.poll; p != nil {
 		probe, p.probe = p.probe, nil
+		farewell = why.Reason == TransportClose && p.get == nil
 		p.leave(why)
 	}
 	s.mu.Unlock()
+	if farewell {
+		s.server.expectFarewell(s)
+	}
 	if why.Reason == ForcedClose || why.Reason == ServerClose {
 		s.inbox.mute()
 	} else {

@@ -151,7 +151,11 @@ func (p *probe) takeOver(l link) bool {
 	s.poll, s.link = nil, l
 	out := poll.out
 	poll.out, poll.size, poll.probe = nil, 0, nil
-	if poll.get != nil { // it is not to be left behind
+	switch { // nobody is to be left behind
+	case poll.get == nil:
+	case poll.late:
+		close(poll.get)
+	default:
 		_ = poll.add(payload.Packet{Type: payload.Noop}, false, false)
 		poll.wake()
 	}
