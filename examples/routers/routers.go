@@ -3,10 +3,11 @@ package routers
 import (
 	"net/http"
 
-	"baro.dev/socketio"
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
 	"github.com/labstack/echo/v4"
+
+	"baro.dev/socketio"
 )
 
 // NetHTTP is the router of the standard library.
