@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,16 +158,9 @@ func TestRejected(t *testing.T) {
 	streamtest.NoLeaks(t)
 	var requests atomic.Int32
 	var rejecting atomic.Bool
-	accept := streamtest.Echoes(ws.AcceptOptions{})["Server"]
-	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1) != 2 && !rejecting.Load() {
-			accept.ServeHTTP(w, r)
-			return
-		}
-		str := w.(http3.HTTPStreamer).HTTPStream()
-		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
-		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
-	}), nil)
+	s := serveGated(t, streamtest.Echoes(ws.AcceptOptions{})["Server"], func() bool {
+		return requests.Add(1) != 2 && !rejecting.Load()
+	})
 	streams := s.streams(t)
 	first := open(t, s.url, streams)
 	echo(t, open(t, s.url, streams), "hello")

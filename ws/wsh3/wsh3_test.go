@@ -68,6 +68,74 @@ func serve(t testing.TB, handler http.Handler, config *quic.Config) *server {
 	return s
 }
 
+// serveGated is serve for a server that looks at a request only if admit says so, and rejects it otherwise.
+func serveGated(t testing.TB, handler http.Handler, admit func() bool) *server {
+	t.Helper()
+	cert, roots := certificate(t)
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{url: "wss://" + socket.LocalAddr().String(), socket: socket, roots: roots}
+	s.Handler = handler
+	config := http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{cert}})
+	l, err := quic.ListenEarly(socket, config, &quic.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.conns = append(s.conns, c)
+			s.mu.Unlock()
+			serving.Go(func() { s.gate(t, &serving, c, admit) })
+		}
+	})
+	t.Cleanup(func() {
+		s.cut()
+		l.Close()
+		s.cut()
+		serving.Wait()
+		socket.Close()
+	})
+	return s
+}
+
+// gate serves a connection.
+func (s *server) gate(t testing.TB, serving *sync.WaitGroup, c *quic.Conn, admit func() bool) {
+	raw, err := s.NewRawServerConn(c)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	serving.Go(func() {
+		for {
+			str, err := c.AcceptUniStream(context.Background())
+			if err != nil {
+				return
+			}
+			serving.Go(func() { raw.HandleUnidirectionalStream(str) })
+		}
+	})
+	for {
+		str, err := c.AcceptStream(context.Background())
+		if err != nil {
+			return
+		}
+		if admit() {
+			serving.Go(func() { raw.HandleRequestStream(str) })
+			continue
+		}
+		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+	}
+}
+
 // accepted returns the connections that the server has accepted.
 func (s *server) accepted() []*quic.Conn {
 	s.mu.Lock()
