@@ -9,6 +9,9 @@ FUZZTIME ?= 20s
 # The tests of ws that no ws.Server takes part in, or whose driver is always the same: of all others, none may see which it is.
 DRIVERLESS := /^(Accept|Dial|NewConn)\.|HTTP2|TLS|NetConn|Reader|Alloc|Simulat|Million
 
+# Tests that weigh memory or count allocations, which the race detector changes: they skip themselves under it.
+RACELESS := ^(TestAllocations|TestIdleSession|TestHostileMemory|TestSimulatedEchoAllocates|TestCompressForLong)$$
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -84,12 +87,13 @@ fmt: bin/golangci-lint ## Format the code
 	@for module in $(MODULES); do (cd $$module && "$(CURDIR)/bin/golangci-lint" fmt ./...); done
 
 .PHONY: race
-race: bin/tally ## Run the tests, with the race detector
+race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
 	@{ failed=0; \
 		for module in $(MODULES); do \
 			(cd $$module && go test -json -race -shuffle=on -timeout=10m ./...) || failed=1; \
 		done; \
 		go test -json -race -shuffle=on -timeout=10m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
+		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
 		exit $$failed; } | bin/tally
 
 .PHONY: fuzz

@@ -251,7 +251,11 @@ func TestEndDuringUpgrade(t *testing.T) {
 		"overlap":  func(s *site, sid string) { get := s.background(4, sid); s.get(4, sid); <-get },
 	}
 	for name, end := range ends1 {
-		for step := range 3 {
+		steps := 3
+		if name == "client" || name == "overlap" {
+			steps = 2 // they end it by polls, which it has left then
+		}
+		for step := range steps {
 			t.Run(fmt.Sprint(name, step), func(t *testing.T) {
 				e := calm()
 				all := ends(e)
@@ -261,9 +265,6 @@ func TestEndDuringUpgrade(t *testing.T) {
 				if step > 0 {
 					c.send("2probe")
 					c.expect("3probe")
-				}
-				if step > 1 && name == "overlap" || step > 1 && name == "client" {
-					t.Skip("it is no transport any more")
 				}
 				if step > 1 {
 					c.send("5")
