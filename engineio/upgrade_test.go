@@ -167,14 +167,15 @@ func TestFailedUpgrades(t *testing.T) {
 			s.get(4, sid).expect(t, 200, "4before")
 			s.post(4, sid, "4after").expect(t, 200, "ok")
 			s.get(4, sid).expect(t, 200, "4after")
-			// And another may succeed.
+			// And another may succeed, as soon as the server has seen the end of this one.
 			until(t, "another upgrade", func() bool {
 				c, err := s.tryDial("EIO=4&transport=websocket&sid=" + sid)
-				if err != nil {
+				if err != nil || c.Write(t.Context(), ws.Text, []byte("2probe")) != nil {
 					return false
 				}
-				c.send("2probe")
-				c.expect("3probe")
+				if m, err := c.read(); err != nil || string(m.Data) != "3probe" {
+					return false
+				}
 				c.send("5")
 				c.echoes(ws.Text, "4hello")
 				return true

@@ -189,6 +189,9 @@ func (g *generator) turn(e syscall.EpollEvent) (messages int, err error) {
 	return messages, nil
 }
 
+// ErrNoReply says that nothing came from the server in the time that was to be measured.
+var ErrNoReply = errors.New("no reply while measuring")
+
 // measure runs step again and again, first for a while to warm up, then for d, and takes the server's time in between.
 // step returns after a few milliseconds at most, unless nothing comes from the server.
 func (g *generator) measure(warmup, d time.Duration, step func() error) (Result, error) {
@@ -215,7 +218,7 @@ func (g *generator) measure(warmup, d time.Duration, step func() error) (Result,
 		P50: g.latency.quantile(0.5), P99: g.latency.quantile(0.99), P999: g.latency.quantile(0.999), BytesIn: g.bytesIn,
 	}
 	if r.Messages == 0 {
-		return r, errors.New("no reply while measuring")
+		return r, ErrNoReply
 	}
 	return r, nil
 }
