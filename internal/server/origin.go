@@ -3,21 +3,20 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
+
+	"baro.dev/internal/origin"
 )
 
 // origins decides which pages may use the server. A browser names the origin of a page in the header Origin
 // (RFC 6454 section 7); who sends none is not a page of another origin.
 type origins struct {
 	all     bool
-	allowed map[string]bool // in the form of parseOrigin
+	allowed map[origin.Origin]bool
 }
 
 func newOrigins(list []string, dev bool) (*origins, error) {
-	o := &origins{allowed: make(map[string]bool)}
+	o := &origins{allowed: make(map[origin.Origin]bool)}
 	for _, s := range list {
 		if s == "*" {
 			if !dev {
@@ -26,48 +25,22 @@ func newOrigins(list []string, dev bool) (*origins, error) {
 			o.all = true
 			continue
 		}
-		origin, err := parseOrigin(s)
+		allowed, err := parseEntry(s)
 		if err != nil {
 			return nil, fmt.Errorf("allowed origin %q: %w", s, err)
 		}
-		o.allowed[origin.scheme+"://"+origin.host] = true
+		o.allowed[allowed] = true
 	}
 	return o, nil
 }
 
-// origin is a scheme and a host with its port, where that is not the scheme's own; lower case.
-type origin struct {
-	scheme, host string
-}
-
-func parseOrigin(s string) (origin, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return origin{}, errors.New("it is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return origin{}, errors.New("it must begin with http:// or https://")
-	case u.Host == "" || u.Hostname() == "":
-		return origin{}, errors.New("it has no host")
-	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
-		return origin{}, errors.New("it must have nothing after the host and port")
+// parseEntry takes an allowed origin apart, which is one of the web.
+func parseEntry(s string) (origin.Origin, error) {
+	o, err := origin.Parse(s)
+	if err == nil && o.Scheme != "http" && o.Scheme != "https" {
+		err = errors.New("it must begin with http:// or https://")
 	}
-	return origin{u.Scheme, normalHost(u.Scheme, u.Host)}, nil
-}
-
-func normalHost(scheme, host string) string {
-	host = strings.ToLower(host)
-	name, port, err := net.SplitHostPort(host)
-	switch {
-	case err != nil:
-		return host
-	case port == "" || (scheme == "http" && port == "80") || (scheme == "https" && port == "443"):
-		if strings.Contains(name, ":") {
-			return "[" + name + "]"
-		}
-		return name
-	}
-	return host
+	return o, err
 }
 
 // check says whether the page that r comes from may use the server, and whether it is of another origin, so that the
@@ -80,11 +53,11 @@ func (o *origins) check(r *http.Request) (foreign string, ok bool) {
 	case len(values) > 1:
 		return "", false
 	}
-	from, err := parseOrigin(values[0])
-	if err == nil && o.same(from, r) {
+	from, err := origin.Parse(values[0])
+	if err == nil && same(from, r) {
 		return "", true
 	}
-	if o.all || (err == nil && o.allowed[from.scheme+"://"+from.host]) {
+	if o.all || err == nil && o.allowed[from] {
 		return values[0], true
 	}
 	return "", false
@@ -92,11 +65,8 @@ func (o *origins) check(r *http.Request) (foreign string, ok bool) {
 
 // same says whether from is the origin that r was sent to. Without TLS its scheme is not known, since a proxy may have
 // taken the TLS off.
-func (o *origins) same(from origin, r *http.Request) bool {
-	if r.TLS != nil && from.scheme != "https" {
-		return false
-	}
-	return from.host == normalHost(from.scheme, r.Host)
+func same(from origin.Origin, r *http.Request) bool {
+	return (r.TLS == nil || from.Scheme == "https") && from.Same(r.Host)
 }
 
 // allow has the page that r comes from read the answer.

@@ -438,6 +438,8 @@ func TestConfigRefuses(t *testing.T) {
 		"every page":        {AllowOrigins: []string{"*"}},
 		"after the host":    {AllowOrigins: []string{"https://example.com/"}},
 		"must begin":        {AllowOrigins: []string{"example.com"}},
+		"begin with":        {AllowOrigins: []string{"chrome-extension://example"}},
+		"host must be":      {AllowOrigins: []string{"https://*.example.com"}},
 		"no host":           {AllowOrigins: []string{"https://"}},
 		"connections must":  {MaxConnections: -1},
 		"message bytes":     {Channels: channel.Options{MaxMessageBytes: -1}},

@@ -179,10 +179,6 @@ func addVary(h http.Header, name string) {
 
 // isToken follows RFC 9110 5.6.2.
 func isToken(s string) bool {
-	for i := range len(s) {
-		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
+	const characters = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	return s != "" && strings.Trim(s, characters) == ""
 }
