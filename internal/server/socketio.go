@@ -57,6 +57,7 @@ func newSocketIO(s *Server) *socketIO {
 		if err := s.clients.take(); err != nil {
 			return socketError(err)
 		}
+		context.AfterFunc(c.Context(), s.clients.give) // OnDisconnect is not for a client that leaves before it is connected
 		c.SetData(&member{subscriptions: map[string]*channel.Subscription{}})
 		return nil
 	})
@@ -89,7 +90,6 @@ func (k *socketIO) connected(c *socketio.Socket) {
 		for _, s := range all {
 			s.Close()
 		}
-		k.server.clients.give()
 	})
 }
 

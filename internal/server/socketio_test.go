@@ -2,10 +2,12 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"baro.dev/ws"
 )
@@ -134,4 +136,45 @@ func TestSocketIOBounds(t *testing.T) {
 	third.expect(`0{"sid":`)
 	third.say("40")
 	third.expect(`44{"message":"`, `"code":"too_many_clients"`)
+}
+
+// Clients that leave while they are being let in do not count for ever.
+func TestSocketIOBoundsOfThoseWhoLeave(t *testing.T) {
+	s, err := New(Config{MaxConnections: 1, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(s)
+	defer front.Close()
+	defer s.Close()
+	for range 300 {
+		c, _, err := ws.Dial(t.Context(), front.URL+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Write(t.Context(), ws.Text, []byte("40")); err != nil {
+			t.Fatal(err)
+		}
+		c.CloseNow()
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		c, _, err := ws.Dial(t.Context(), front.URL+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := &socketIOClient{c, t}
+		last.expect(`0{"sid":`)
+		last.say("40")
+		m, err := c.Read(t.Context())
+		c.CloseNow()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.HasPrefix(string(m.Data), "40"):
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%s", m.Data)
+		}
+	}
 }
