@@ -18,19 +18,20 @@ type pendingAck struct {
 
 func byID(a pendingAck, id uint64) int { return cmp.Compare(a.id, id) }
 
-// expect waits for an acknowledgement.
-func (s *Socket) expect(a pendingAck) error {
+// expect waits for an acknowledgement. It calls begin before anybody can have it.
+func (s *Socket) expect(a pendingAck, begin func()) error {
 	m := s.extra()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.state.Load() == ended || s.client.lost.Load():
+	case s.gone():
 		return ErrDisconnected
 	case len(m.acks) >= s.nsp.server.set.MaxPendingAcks:
 		return ErrTooManyAcks
 	}
 	i, _ := slices.BinarySearchFunc(m.acks, a.id, byID) // ids grow: nearly always the end
 	m.acks = slices.Insert(m.acks, i, a)
+	begin()
 	return nil
 }
 
@@ -101,7 +102,7 @@ func (s *Socket) emitWithAck(ctx context.Context, f Flags, event string, args []
 	defer cancel()
 	got := make(chan reply, 1)
 	id := s.nsp.nextAck()
-	err := s.expect(pendingAck{id, func(a Args, err error) { got <- reply{a, err} }, true})
+	err := s.expect(pendingAck{id, func(a Args, err error) { got <- reply{a, err} }, true}, func() {})
 	if err != nil {
 		return Args{}, err
 	}
@@ -126,20 +127,24 @@ func (s *Socket) emitWithAck(ctx context.Context, f Flags, event string, args []
 func (s *Socket) emitFunc(f Flags, event string, args []any, then func(Args, error)) error {
 	id := s.nsp.nextAck()
 	a := pendingAck{id: id, then: then}
+	begin := func() {}
 	if f.Timeout > 0 {
-		t := time.AfterFunc(f.Timeout, func() {
-			if _, waiting := s.takeAck(id); waiting {
-				s.client.run.Lock()
-				defer s.client.run.Unlock()
-				s.guard(func() { then(Args{}, ErrTimeout) })
-			}
-		})
+		var t *time.Timer
+		begin = func() {
+			t = time.AfterFunc(f.Timeout, func() {
+				if _, waiting := s.takeAck(id); waiting {
+					s.client.run.Lock()
+					defer s.client.run.Unlock()
+					s.guard(func() { then(Args{}, ErrTimeout) })
+				}
+			})
+		}
 		a.then = func(args Args, err error) {
 			t.Stop()
 			then(args, err)
 		}
 	}
-	if err := s.expect(a); err != nil {
+	if err := s.expect(a, begin); err != nil {
 		return err
 	}
 	if err := s.emit(f, event, args, id, true); err != nil {

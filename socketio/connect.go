@@ -83,7 +83,14 @@ func (c *client) settled(name string, s *Socket) bool {
 
 // admit lets the client into a namespace, or refuses it.
 func (c *client) admit(n *Namespace, name string, auth parser.Value, inTurn bool) {
-	s, err := c.prepare(n, name, auth)
+	var s *Socket
+	err := error(errInternal)
+	defer func() { c.answer(name, s, err, inTurn) }() // deferred, since middleware may end the goroutine
+	s, err = c.prepare(n, name, auth)
+}
+
+// answer answers a CONNECT.
+func (c *client) answer(name string, s *Socket, err error, inTurn bool) {
 	if !inTurn {
 		c.run.Lock()
 		defer c.run.Unlock()
@@ -101,12 +108,12 @@ func (c *client) admit(n *Namespace, name string, auth parser.Value, inTurn bool
 	s.goLive()
 }
 
-// prepare makes the socket, and runs the middleware. A panic there is an error.
+// prepare makes the socket, and runs the middleware. A panic there is an error, and so is the end of the goroutine.
 func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socket, err error) {
+	err = errInternal
 	defer func() {
 		if v := recover(); v != nil {
 			c.server.set.Engine.Logger.Error("middleware panicked", "namespace", name, "panic", v, "stack", string(debug.Stack()))
-			err = &Error{Message: "internal error"}
 		}
 		if err != nil && s != nil {
 			s.abandon()
@@ -139,7 +146,10 @@ func (c *client) prepare(n *Namespace, name string, auth parser.Value) (s *Socke
 	return s, nil
 }
 
-var errInvalidNamespace = &Error{Message: "Invalid namespace"}
+var (
+	errInvalidNamespace = &Error{Message: "Invalid namespace"}
+	errInternal         = &Error{Message: "internal error"}
+)
 
 // refuse answers a CONNECT with an error.
 func (c *client) refuse(name string, err error) {

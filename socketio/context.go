@@ -23,10 +23,10 @@ func (c *socketContext) socket() *Socket { return (*Socket)(c) }
 
 func (c *socketContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-func (c *socketContext) Done() <-chan struct{} { return c.socket().done() }
+func (c *socketContext) Done() <-chan struct{} { return c.inner().Done() }
 
 func (c *socketContext) Err() error {
-	if s := c.socket(); s.state.Load() == ended || s.client.lost.Load() {
+	if c.socket().gone() {
 		return context.Canceled
 	}
 	return nil
@@ -36,24 +36,30 @@ func (c *socketContext) Value(key any) any {
 	if _, ok := key.(socketKey); ok {
 		return c.socket()
 	}
+	if m := c.more.Load(); c.socket().gone() || m != nil && m.waited.Load() {
+		return c.inner().Value(key) // package context finds the cause so, and those made from it
+	}
 	return nil
 }
 
 func (c *socketContext) String() string { return "socketio.Socket(" + c.id + ")" }
 
-// done returns a channel that is closed when the socket is disconnected.
-func (s *Socket) done() <-chan struct{} {
-	m := s.extra()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m.done == nil {
-		m.done = make(chan struct{})
-		if s.state.Load() == ended || s.client.lost.Load() {
-			m.gone = true
-			close(m.done)
+// gone reports whether nothing reaches the client any more.
+func (s *Socket) gone() bool { return s.state.Load() == ended || s.client.lost.Load() }
+
+// inner returns the context of package context that ends with the socket. Most sockets have none, since nobody waits.
+func (c *socketContext) inner() context.Context {
+	m := c.socket().extra()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.ctx == nil {
+		m.ctx, m.cancel = context.WithCancelCause(context.Background())
+		m.waited.Store(true)
+		if c.socket().gone() {
+			m.cancel(ErrDisconnected)
 		}
 	}
-	return m.done
+	return m.ctx
 }
 
 // interrupt ends what waits for the client: it has gone.
@@ -63,9 +69,9 @@ func (s *Socket) interrupt() {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m.done != nil && !m.gone {
-		m.gone = true
-		close(m.done)
+	cancel := m.cancel
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel(ErrDisconnected)
 	}
 }

@@ -41,7 +41,8 @@ func (e *Event) Len() int { return e.packet.Data.Len() }
 // WantsAck reports whether the client waits for an acknowledgement that it has not got.
 func (e *Event) WantsAck() bool { return e.packet.HasID && !e.acked.Load() }
 
-// Ack acknowledges the event. The error is ErrNoAck if the client does not want that, or not any more.
+// Ack acknowledges the event. The error is ErrNoAck if the client does not want that, or not any more; or it says what cannot be
+// encoded: then the client still waits.
 func (e *Event) Ack(args ...any) error {
 	if !e.packet.HasID || !e.acked.CompareAndSwap(false, true) {
 		return ErrNoAck
@@ -49,9 +50,13 @@ func (e *Event) Ack(args ...any) error {
 	if e.socket.state.Load() == ended {
 		return ErrDisconnected
 	}
-	return e.socket.client.send(parser.Packet{
+	err := e.socket.client.send(parser.Packet{
 		Type: parser.Ack, Namespace: e.packet.Namespace, ID: e.packet.ID, HasID: true, Data: parser.Values(args...),
 	}, false)
+	if err != nil && !e.socket.gone() {
+		e.acked.Store(false)
+	}
+	return err
 }
 
 // AckError acknowledges the event with {"error":{"message":...,"data":...}}, as the error of a typed handler does; data is that of
@@ -65,8 +70,12 @@ func (e *Event) AckError(err error) error {
 // failed is what becomes of a handler's error.
 func (e *Event) failed(err error) {
 	if e.WantsAck() {
-		if ackErr := e.AckError(err); ackErr == nil {
+		ackErr := e.AckError(err)
+		if ackErr == nil || e.socket.gone() {
 			return
+		}
+		if e.AckError(&Error{Message: err.Error()}) == nil { // without the data, which cannot be encoded
+			err = ackErr
 		}
 	}
 	e.socket.log().Error("event handler failed", "event", e.Name(), "socket", e.socket.id, "error", err)

@@ -73,7 +73,7 @@ func (m *MemoryAdapter) BroadcastWithAck(p *parser.Packet, o *BroadcastOptions, 
 	clients(len(to.sockets))
 	waiting := make([]*Socket, 0, len(to.sockets))
 	for _, s := range to.sockets {
-		if err := s.expect(pendingAck{packet.ID, answer, true}); err != nil {
+		if err := s.expect(pendingAck{packet.ID, answer, true}, func() {}); err != nil {
 			answer(Args{}, err)
 			continue
 		}

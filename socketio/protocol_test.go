@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,20 @@ func TestMiddlewareClientGone(t *testing.T) {
 	eventually(t, "the client is gone", func() bool { return io.ClientsCount() == 0 })
 	close(release)
 	eventually(t, "the socket is gone", func() bool { return io.Len() == 0 })
+}
+
+// Middleware that ends its goroutine refuses the client, as one does that panics.
+func TestMiddlewareGoexit(t *testing.T) {
+	io, url := start(t, nil)
+	io.Use(func(*socketio.Socket) error { runtime.Goexit(); return nil })
+	p := dial(t, url)
+	for range 2 {
+		p.send("0")
+		p.expect(`4{"message":"internal error"}`)
+	}
+	if io.Len() != 0 {
+		t.Error(io.Len(), "sockets")
+	}
 }
 
 func TestConnectFlood(t *testing.T) {

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
@@ -50,8 +51,10 @@ type more struct {
 	disconnecting, disconnect []func(Reason)
 
 	acks []pendingAck
-	done chan struct{} // of the context
-	gone bool          // done is closed
+
+	ctx    context.Context // that Socket.Context stands on, once somebody waits for its end
+	cancel context.CancelCauseFunc
+	waited atomic.Bool // there is ctx
 
 	auth      parser.Value
 	stopping  sync.Mutex // until the session is persisted

@@ -123,9 +123,10 @@ func done(e *Event, err error) {
 	}
 }
 
-// sent tells of an acknowledgement that could not be encoded.
+// sent tells of an acknowledgement that could not be encoded: the log, and the client, which waits.
 func sent(e *Event, err error) {
-	if err != nil && e.socket.Connected() {
+	if err != nil && !e.socket.gone() {
 		e.socket.log().Error("acknowledgement not sent", "event", e.Name(), "socket", e.socket.id, "error", err)
+		_ = e.AckError(errInternal)
 	}
 }
