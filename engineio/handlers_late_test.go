@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"baro.dev/engineio"
@@ -41,6 +42,47 @@ func TestHandledBeforeTheEnd(t *testing.T) {
 			}
 			if got := receive(t, "the end", handled); got != "the end" {
 				t.Error(got)
+			}
+		})
+	}
+}
+
+// Ended comes when OnOpen has returned: it finds what that has put into Session.Data.
+func TestEndedAfterOnOpen(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			opening, closed := make(chan *engineio.Session, 1), make(chan struct{})
+			told := make(chan any, 3)
+			e := calm()
+			e.OnOpen = func(s *engineio.Session, _ *http.Request) {
+				opening <- s
+				<-closed
+				s.Data = "OnOpen"
+			}
+			e.Ended = func(s *engineio.Session, why *engineio.CloseError) {
+				told <- fmt.Sprint(s.Data, ", Ended: ", why.Reason)
+			}
+			e.OnClose = func(s *engineio.Session, _ *engineio.CloseError) { told <- "OnClose" }
+			s := open(t, e)
+			query := fmt.Sprint("EIO=4&transport=", transport)
+			go func() {
+				if transport == engineio.Polling {
+					s.do("GET", "/engine.io/?"+query, "")
+				} else if c, err := s.tryDial(query); err == nil {
+					_ = c.expectEnd()
+				}
+			}()
+			receive(t, "OnOpen", opening).CloseNow()
+			select {
+			case early := <-told:
+				t.Error("too early:", early)
+			default:
+			}
+			close(closed)
+			for _, want := range []string{"OnOpen, Ended: forced close", "OnClose"} {
+				if got := receive(t, "the end", told); got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
 			}
 		})
 	}

@@ -12,6 +12,7 @@ type inbox struct {
 	mu      sync.Mutex
 	batch   *batch
 	working bool
+	begun   bool          // OnOpen has returned
 	muted   atomic.Bool   // no message is handled any more
 	over    atomic.Bool   // nobody waits for room any more
 	held    atomic.Bool   // reading pauses
@@ -88,6 +89,33 @@ func (in *inbox) add(e event, data []byte) *batch {
 	b.events = append(b.events, e)
 	b.bytes = append(b.bytes, data...)
 	return b
+}
+
+// endsEarly reports whether OnOpen has yet to return. Then the end waits for that, and Session.begin tells of it.
+func (in *inbox) endsEarly(why *CloseError) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.begun {
+		in.add(event{closed: why}, nil)
+	}
+	return !in.begun
+}
+
+// begin notes that OnOpen has returned. It reports whether something waits to be handled, and how the session has ended
+// already, if it has.
+func (in *inbox) begin() (waits bool, why *CloseError) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.begun = true
+	in.working = in.batch != nil
+	if in.working {
+		for _, e := range in.batch.events {
+			if e.closed != nil {
+				why = e.closed
+			}
+		}
+	}
+	return in.working, why
 }
 
 // postClosed has OnClose called, and never by the caller: who ends a session may hold locks that the handler needs, or be the

@@ -35,8 +35,8 @@ type Server struct {
 	Arrive func(s *Session, m Message) bool
 	// OnMessage is called for each message. m.Data is lent until OnMessage returns.
 	OnMessage func(s *Session, m Message)
-	// Ended is called as soon as a session has ended, whatever handlers still have to do: it must not block. It is for whom a
-	// handler waits that might wait for the client.
+	// Ended is called as soon as a session has ended and OnOpen has returned, whatever handlers still have to do: it must not
+	// block. It is for whom a handler waits that might wait for the client.
 	Ended func(s *Session, err *CloseError)
 	// OnClose is called when the session has ended.
 	OnClose func(s *Session, err *CloseError)
@@ -278,13 +278,12 @@ func (s *Session) begin() {
 		s.beats(s.server.heart.now())
 	}
 	s.mu.Unlock()
-	in := &s.inbox
-	in.mu.Lock()
-	waits := in.batch != nil
-	in.working = waits
-	in.mu.Unlock()
+	waits, why := s.inbox.begin()
 	if waits {
-		s.server.crew.Handle((*worker)(s))
+		defer s.server.crew.Handle((*worker)(s)) // deferred, since the handler may end the goroutine
+	}
+	if why != nil {
+		s.tellEnded(why)
 	}
 }
 

@@ -225,6 +225,9 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	if probe != nil {
 		probe.fail()
 	}
+	if s.inbox.endsEarly(why) {
+		return l, true
+	}
 	returned := false
 	defer func() { // deferred, since the handler may end the goroutine
 		if !returned && l != nil {
@@ -232,11 +235,16 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 		}
 		s.postClosed(why)
 	}()
+	s.tellEnded(why)
+	returned = true
+	return l, true
+}
+
+// tellEnded calls Ended.
+func (s *Session) tellEnded(why *CloseError) {
 	if ended := s.server.Ended; ended != nil {
 		s.guard(func() { ended(s, why) })
 	}
-	returned = true
-	return l, true
 }
 
 // receive handles a packet.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -82,5 +83,24 @@ func TestStress(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+// The server is closed while it gets to know clients, which have been answered already.
+func TestCloseAsClientsCome(t *testing.T) {
+	for range 20 {
+		io := socketio.NewServer(nil)
+		server := httptest.NewServer(io)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { dial(t, server.URL) })
+		}
+		wg.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := io.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		server.Close()
 	}
 }
