@@ -162,7 +162,7 @@ func (o BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	defer cancel()
 	all, err := n.adapter.FetchSockets(ctx, o.options())
 	for _, r := range all {
-		r.nsp = n
+		r.fetched(n)
 	}
 	return all, err
 }

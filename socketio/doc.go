@@ -18,8 +18,8 @@
 // (Socket.EmitWithAck), since these are taken when they arrive. With Options.Engine.Inline no handler may block: they
 // are then called by the event loops.
 //
-// Middleware of a namespace (Namespace.Use) is the exception: it runs on a goroutine of its own, so that a slow look-up of one
-// namespace does not hold up what the client does in the others. Its verdict, and Namespace.OnConnection, wait for
+// Middleware of a namespace (Namespace.Use) is the exception: it runs on a goroutine of its own, unless Inline, so that a slow
+// look-up of one namespace does not hold up what the client does in the others. Its verdict, and Namespace.OnConnection, wait for
 // their turn among the handlers.
 //
 // Handlers may be registered with a socket, or once for all sockets of a namespace (Namespace.On), which costs nothing for each

@@ -26,7 +26,8 @@ func (e *Event) Context() context.Context { return e.socket.Context() }
 // Name returns the name.
 func (e *Event) Name() string { return e.packet.Data.Name() }
 
-// Bind decodes the first arguments into what dst points to (see parser.Data.Bind); nil leaves one out.
+// Bind decodes the first arguments into what dst points to (see parser.Data.Bind); nil leaves one out. One that is missing is an
+// error, unless it is bound to a pointer, an interface or a parser.Value.
 func (e *Event) Bind(dst ...any) error { return e.packet.Data.Bind(dst...) }
 
 // Data returns the name and the arguments.

@@ -62,7 +62,10 @@ func TestTypedHandlers(t *testing.T) {
 		p.send(test.send...)
 		p.expect(test.want...)
 	}
-	for _, bad := range []string{`29["two","x","y"]`, `29["two"]`} {
+	socketio.On2(io, "optional", func(_ context.Context, a string, b *int) (*int, error) { return b, nil })
+	p.send(`210["optional","a"]`, `211["optional","a",null]`, `212["optional","a",3]`)
+	p.expect(`310[null]`, `311[null]`, `312[3]`)
+	for _, bad := range []string{`29["two","x","y"]`, `29["two"]`, `29["optional"]`} {
 		p.send(bad)
 		if m := p.recv(); !strings.HasPrefix(m, `39[{"error":{"message":"`) {
 			t.Errorf("%s: %s", bad, m)

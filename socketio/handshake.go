@@ -12,9 +12,9 @@ import (
 
 // Handshake is what is known of how a client connected.
 type Handshake struct {
-	Headers http.Header       // of the first request, without those of the WebSocket handshake
+	Headers http.Header       // of the first request, Host among them, without those of the WebSocket handshake
 	Time    time.Time         // of the connection to the namespace
-	Address string            // of the peer, with its port
+	Address string            // of the peer, without its port, which Session.RemoteAddr has
 	XDomain bool              // the request came from a page with an origin
 	Secure  bool              // over TLS
 	URL     string            // with the query
@@ -43,7 +43,11 @@ func (h *Handshake) MarshalJSON() ([]byte, error) {
 		map[string]string{}, h.Time.Format(jsTime), h.Address, h.XDomain, h.Secure, h.Time.UnixMilli(), h.URL, h.Query, h.Auth,
 	}
 	for name, values := range h.Headers {
-		j.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		separator := ", "
+		if name == "Cookie" { // RFC 9113 8.2.3
+			separator = "; "
+		}
+		j.Headers[strings.ToLower(name)] = strings.Join(values, separator)
 	}
 	return json.Marshal(j)
 }
@@ -68,14 +72,7 @@ type hello string
 func newHello(r *http.Request) hello {
 	var b strings.Builder
 	size := 1 + len(r.RequestURI)
-	for name, values := range r.Header {
-		if ofTransport(name) {
-			continue
-		}
-		for _, v := range values {
-			size += len(name) + len(v) + 2
-		}
-	}
+	eachHeader(r, func(name, value string) { size += len(name) + len(value) + 2 })
 	b.Grow(size)
 	if r.TLS != nil {
 		b.WriteByte('s')
@@ -87,18 +84,28 @@ func newHello(r *http.Request) hello {
 	} else {
 		b.WriteString(r.URL.RequestURI())
 	}
+	eachHeader(r, func(name, value string) {
+		b.WriteByte('\n')
+		b.WriteString(name)
+		b.WriteByte(':')
+		b.WriteString(value)
+	})
+	return hello(b.String())
+}
+
+// eachHeader calls f for each header of a request that is kept. net/http has Host apart.
+func eachHeader(r *http.Request, f func(name, value string)) {
+	if r.Host != "" {
+		f("Host", r.Host)
+	}
 	for name, values := range r.Header {
 		if ofTransport(name) {
 			continue
 		}
 		for _, v := range values {
-			b.WriteByte('\n')
-			b.WriteString(name)
-			b.WriteByte(':')
-			b.WriteString(v)
+			f(name, v)
 		}
 	}
-	return hello(b.String())
 }
 
 // ofTransport reports whether a header is for the transport only.

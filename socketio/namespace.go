@@ -35,9 +35,10 @@ func (n *Namespace) Server() *Server { return n.server }
 func (n *Namespace) Adapter() Adapter { return n.adapter }
 
 // Use registers middleware: it runs for each socket before it is connected, in the order of registration, on a goroutine of
-// its own. An error refuses the client, which gets the text, and the data of an *Error (CONNECT_ERROR). The socket
-// may join rooms meanwhile; broadcasts reach it when it is connected. OnDisconnect is not called for a client that is refused,
-// or leaves before that; Socket.Context ends for it, too.
+// its own. With Options.Engine.Inline it is the event loop that runs it, and it must not block. An error refuses the client,
+// which gets the text, and the data of an *Error (CONNECT_ERROR). The socket may join rooms meanwhile; broadcasts reach it when
+// it is connected. OnDisconnect is not called for a client that is refused, or leaves before that; Socket.Context ends for it,
+// too.
 func (n *Namespace) Use(check func(*Socket) error) { add(&n.hooks, &n.middleware, check) }
 
 // OnConnection registers a handler of sockets that have been connected. What it emits comes after the answer to the CONNECT.

@@ -187,17 +187,18 @@ func TestHandshake(t *testing.T) {
 	io, url := start(t, nil)
 	sockets := make(chan *socketio.Socket, 1)
 	io.OnConnection(func(s *socketio.Socket) { sockets <- s })
-	p := dialQuery(t, url, "EIO=4&token=a%20b&x=1&x=2", map[string][]string{"X-Test": {"one", "two"}, "Origin": {url}})
+	p := dialQuery(t, url, "EIO=4&token=a%20b&x=1&x=2", map[string][]string{"X-Test": {"one", "two"}, "Cookie": {"a=1", "b=2"}, "Origin": {url}})
 	before := time.Now()
 	p.connect(`0{"key":["value"]}`)
 	h := got(t, sockets).Handshake()
 	if h.Query["token"] != "a b" || h.Query["x"] != "2" || h.Headers.Get("x-test") != "one" || len(h.Headers["X-Test"]) != 2 ||
-		!strings.HasPrefix(h.Address, "127.0.0.1:") || !h.XDomain || h.Secure || !strings.HasPrefix(h.URL, "/socket.io/?transport=websocket&") ||
+		h.Address != "127.0.0.1" || h.Headers.Get("Host") != strings.TrimPrefix(url, "http://") || !h.XDomain || h.Secure || !strings.HasPrefix(h.URL, "/socket.io/?transport=websocket&") ||
 		h.Auth.String() != `{"key":["value"]}` || h.Time.Sub(before).Abs() > time.Second || h.Headers.Get("Sec-WebSocket-Key") != "" {
 		t.Errorf("%+v", h)
 	}
 	j, err := h.MarshalJSON()
-	if err != nil || !strings.Contains(string(j), `"x-test":"one, two"`) || !strings.Contains(string(j), `"issued":`) {
+	if err != nil || !strings.Contains(string(j), `"x-test":"one, two"`) || !strings.Contains(string(j), `"issued":`) ||
+		!strings.Contains(string(j), `"host":"127.0.0.1:`) || !strings.Contains(string(j), `"address":"127.0.0.1"`) || !strings.Contains(string(j), `"cookie":"a=1; b=2"`) {
 		t.Errorf("%s %v", j, err)
 	}
 	var again socketio.Handshake

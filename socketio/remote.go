@@ -1,28 +1,42 @@
 package socketio
 
-import (
-	"context"
-	"encoding/json"
-)
+import "context"
 
 // RemoteSocket is a socket of this or another server of a cluster, as it was when it was fetched.
 type RemoteSocket struct {
 	ID        string     `json:"id"`
 	Handshake *Handshake `json:"handshake"`
 	Rooms     []string   `json:"rooms"`
-	// Data is what Socket.SetData has been given; that of another server as encoding/json decodes it.
+	// Data is what Socket.SetData has been given; that of another server as encoding/json decodes it. nil: nothing, or an empty
+	// object, which is what servers tell each other if there is nothing.
 	Data any `json:"data"`
 
 	nsp *Namespace
 }
 
+// noData is what other servers are told of a socket without data: {}, as by the official server.
+type noData struct{}
+
 // Describe returns a socket as other servers of a cluster are told of it.
 func (s *Socket) Describe() *RemoteSocket {
 	data := s.Data()
 	if data == nil {
-		data = json.RawMessage("{}")
+		data = noData{}
 	}
 	return &RemoteSocket{ID: s.id, Handshake: s.Handshake(), Rooms: s.Rooms(), Data: data, nsp: s.nsp}
+}
+
+// fetched makes r one of n's, as the application sees it.
+func (r *RemoteSocket) fetched(n *Namespace) {
+	r.nsp = n
+	switch data := r.Data.(type) {
+	case noData:
+		r.Data = nil
+	case map[string]any:
+		if len(data) == 0 {
+			r.Data = nil
+		}
+	}
 }
 
 func (r *RemoteSocket) operator() BroadcastOperator {

@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -120,6 +121,10 @@ func TestSocketsJoinLeaveFetchDisconnect(t *testing.T) {
 	}
 	if r := all[1]; r.ID != ids[1] || !slices.Equal(r.Rooms, []string{ids[1], "r", "x"}) || r.Data.(map[string]int)["n"] != 1 || r.Handshake.Query["EIO"] != "4" {
 		t.Errorf("%+v", r)
+	}
+	// "[{}]" is what the official server tells of the data of a socket that has got none.
+	if told, err := json.Marshal(io.Socket(ids[0]).Describe()); err != nil || all[0].Data != nil || !strings.HasSuffix(string(told), `,"data":{}}`) {
+		t.Errorf("%v %s %v", all[0].Data, told, err)
 	}
 	all[1].Join("z")
 	_ = all[1].Emit("hello")

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -118,6 +119,9 @@ func (s *Socket) SetData(data any) {
 func (s *Socket) Handshake() *Handshake {
 	h := s.client.hello.handshake()
 	h.Address = s.session.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(h.Address); err == nil {
+		h.Address = host
+	}
 	h.Time = time.UnixMilli(s.issued)
 	h.Auth = s.Auth()
 	return h

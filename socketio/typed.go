@@ -10,7 +10,8 @@ type Handlers interface {
 }
 
 // On registers a typed handler of an event with one argument. The argument is decoded as encoding/json.Unmarshal does, with
-// []byte for binary; arguments that the handler has no parameter for are ignored.
+// []byte for binary; arguments that the handler has no parameter for are ignored. One that is missing is an error, unless its
+// parameter is a pointer, an interface or a parser.Value: optional arguments are nil, or the zero Value, when they are not there.
 //
 // If the client wants an acknowledgement it gets the result. An error, also that of decoding, is acknowledged with
 // {"error":{"message":"...","data":...}}: its text, and the data of an *Error. Without an acknowledgement it is logged.

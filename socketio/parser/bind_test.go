@@ -100,6 +100,24 @@ func TestBindErrors(t *testing.T) {
 	}
 }
 
+// What may be missing is a pointer, an interface or a Value.
+func TestBindOptional(t *testing.T) {
+	p := receive(t, parser.JSON, messages(`2["e",1,null]`))
+	was := 7
+	n, null, gone, anything := new(int), &was, &was, any("old")
+	value := p.Data.Value(0)
+	if err := p.Data.Bind(&n, &null, &gone, &anything, &value); err != nil {
+		t.Fatal(err)
+	}
+	if *n != 1 || null != nil || gone != nil || anything != nil || !value.IsZero() || was != 7 {
+		t.Error(*n, null, gone, anything, value)
+	}
+	var s []string
+	if err := p.Data.Bind(nil, nil, &gone, &s); !errors.Is(err, parser.ErrMissing) {
+		t.Errorf("%v: a slice is not optional", err)
+	}
+}
+
 type ownDecoder struct{ got string }
 
 func (o *ownDecoder) UnmarshalJSON(b []byte) error { o.got = string(b); return nil }

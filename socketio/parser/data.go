@@ -2,6 +2,7 @@ package parser
 
 import (
 	"iter"
+	"reflect"
 	"slices"
 )
 
@@ -131,6 +132,9 @@ func (d *Data) Args() []any {
 // Bind decodes the first arguments, each into what dst has for it (see [Value.Decode]). nil leaves one out; arguments
 // that dst has nothing for are not looked at. The error is an [*ArgumentError]; it matches [ErrMissing] if there are
 // not so many arguments.
+//
+// Arguments that may be missing are bound to a pointer, an interface or a [Value] (dst has a **T, an *any, a *Value):
+// these are then nil, or the zero Value.
 func (d *Data) Bind(dst ...any) error {
 	bound := 0
 	for i, v := range d.All() {
@@ -145,11 +149,29 @@ func (d *Data) Bind(dst ...any) error {
 		}
 	}
 	for i := bound; i < len(dst); i++ {
-		if dst[i] != nil {
+		if dst[i] != nil && !leftOut(dst[i]) {
 			return &ArgumentError{i, ErrMissing}
 		}
 	}
 	return nil
+}
+
+// leftOut notes in dst that there is no argument for it, and reports whether it can tell.
+func leftOut(dst any) bool {
+	if v, ok := dst.(*Value); ok {
+		*v = Value{}
+		return true
+	}
+	to := reflect.ValueOf(dst)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
+		return false
+	}
+	to = to.Elem()
+	if kind := to.Kind(); kind != reflect.Pointer && kind != reflect.Interface {
+		return false
+	}
+	to.SetZero()
+	return true
 }
 
 // Raw returns what came in format f, the name of an event included, and how many values that is. It is followed by the
