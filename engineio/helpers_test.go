@@ -11,14 +11,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"runtime"
-	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
 
 	"baro.dev/engineio"
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -36,7 +34,7 @@ type site struct {
 // open serves e until the test ends, and then looks that nothing is left of it.
 func open(t testing.TB, e *engineio.Server) *site {
 	t.Helper()
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	return openBeside(t, e)
 }
 
@@ -76,33 +74,6 @@ func calm() *engineio.Server {
 	e := echo()
 	e.Options.PingInterval, e.Options.PingTimeout = 0, 0
 	return e
-}
-
-// noLeaks looks, when the test is over, that it leaves no goroutine and no descriptor.
-func noLeaks(t testing.TB) {
-	t.Helper()
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
-	t.Cleanup(func() {
-		start := time.Now()
-		for {
-			g, d := runtime.NumGoroutine(), openDescriptors()
-			if g <= goroutines && d <= descriptors {
-				return
-			}
-			if time.Since(start) > patience {
-				var stacks strings.Builder
-				_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-				t.Errorf("%d goroutines, %d descriptors; there were %d and %d\n%s", g, d, goroutines, descriptors, stacks.String())
-				return
-			}
-			time.Sleep(time.Millisecond) // what ends does so by itself
-		}
-	})
-}
-
-func openDescriptors() int {
-	all, _ := os.ReadDir("/proc/self/fd")
-	return len(all)
 }
 
 // answer is what a request was answered.

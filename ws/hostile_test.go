@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"runtime/pprof"
-	"strings"
 	"testing"
 	"time"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -21,29 +19,7 @@ func noLeaks(t *testing.T) {
 	if _, err := loopback(); err != nil {
 		t.Fatal(err)
 	}
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
-	t.Cleanup(func() {
-		start := time.Now()
-		for {
-			g, d := runtime.NumGoroutine(), openDescriptors()
-			if g <= goroutines && d <= descriptors {
-				return
-			}
-			if time.Since(start) > patience {
-				var stacks strings.Builder
-				pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-				t.Errorf("%d goroutines, %d descriptors; there were %d and %d\n%s", g, d, goroutines, descriptors, stacks.String())
-				return
-			}
-			time.Sleep(time.Millisecond) // what ends does so by itself
-		}
-	})
-}
-
-// openDescriptors counts the descriptors of the process, where the system tells.
-func openDescriptors() int {
-	all, _ := os.ReadDir("/proc/self/fd")
-	return len(all)
+	testkit.NoLeaks(t)
 }
 
 // allocated returns how many bytes have been allocated so far, whether or not they are still in use.

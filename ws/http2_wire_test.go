@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
 )
@@ -115,7 +116,7 @@ func maskedText(text string) []byte {
 
 // RFC 8441 5: the frames are those of RFC 6455, in DATA frames cut anywhere.
 func TestHTTP2CutFrames(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	for way, handler := range streamtest.Echoes(ws.AcceptOptions{}) {
 		t.Run(way, func(t *testing.T) {
 			p := streamsOver(2)(t, handler)
@@ -146,7 +147,7 @@ func TestHTTP2CutFrames(t *testing.T) {
 }
 
 func TestHTTP2Refusals(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	p := streamsOver(2)(t, &ws.Server{})
 	w := dialWire2(t, p, 1<<16)
 	for _, tt := range []struct {
@@ -196,7 +197,7 @@ func TestHTTP2ZeroWindow(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			done := make(chan struct{})
 			p := streamsOver(2)(t, streamtest.Accepting(o, func(c *ws.Conn) {
 				var err error
@@ -219,12 +220,12 @@ func TestHTTP2ZeroWindow(t *testing.T) {
 			if status := w.status(); status != "200" {
 				t.Fatal(status)
 			}
-			streamtest.Within(t, "the handler", done)
+			testkit.Within(t, "the handler", done)
 			w.alive()
 		})
 	}
 	t.Run("Shutdown", func(t *testing.T) {
-		streamtest.NoLeaks(t)
+		testkit.NoLeaks(t)
 		opened := make(chan struct{})
 		server := &ws.Server{Options: *o, OnOpen: func(c *ws.Socket, _ *http.Request) {
 			if err := c.Send(ws.Text, []byte("stuck")); err != nil {
@@ -238,7 +239,7 @@ func TestHTTP2ZeroWindow(t *testing.T) {
 		<-opened
 		done := make(chan error, 1)
 		go func() { done <- server.Shutdown(ctx) }()
-		if err := streamtest.Within(t, "Shutdown", done); err != nil {
+		if err := testkit.Within(t, "Shutdown", done); err != nil {
 			t.Error(err)
 		}
 		w.alive()
@@ -253,7 +254,7 @@ func TestHTTP2PeerLeaves(t *testing.T) {
 		"RST_STREAM":                func(w *wire2) { w.must(w.WriteRSTStream(w.stream, http2.ErrCodeCancel)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			ends := make(chan error, 1)
 			p := streamsOver(2)(t, &ws.Server{OnClose: func(_ *ws.Socket, err error) { ends <- err }})
 			w := dialWire2(t, p, 1<<16)
@@ -262,7 +263,7 @@ func TestHTTP2PeerLeaves(t *testing.T) {
 				t.Fatal(status)
 			}
 			leave(w)
-			if err := streamtest.Within(t, "the server", ends); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+			if err := testkit.Within(t, "the server", ends); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
 				t.Error(err)
 			}
 		})

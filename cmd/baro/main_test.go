@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"baro.dev/internal/testkit"
 )
 
 // TestMain lets the tests run this program as the command.
@@ -246,7 +248,7 @@ func TestHelpAndVersion(t *testing.T) {
 
 // RFC 8441 section 3: a server that takes WebSockets over HTTP/2 says so by SETTINGS_ENABLE_CONNECT_PROTOCOL (8) = 1.
 func TestExtendedConnect(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key, _ := testkit.Certificate(t)
 	s := serveCommand(t, nil, "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
 	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "https://"), "/")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,38 +22,17 @@ import (
 
 	"baro.dev/engineio"
 	"baro.dev/engineio/webtransport"
+	"baro.dev/internal/testkit"
 )
 
-// patience is how long a test waits for what has to come.
-const patience = 20 * time.Second
-
-// noLeaks fails the test if there are more goroutines at its end than now.
 func noLeaks(t testing.TB) {
 	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before {
-			if time.Now().After(deadline) {
-				stacks := make([]byte, 1<<20)
-				t.Errorf("%d goroutines at the start, %d at the end:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-				return
-			}
-			time.Sleep(time.Millisecond) // nothing tells when another package's goroutine has ended
-		}
-	})
+	testkit.NoLeaks(t)
 }
 
-// within returns what comes from a channel.
-func within[T any](t testing.TB, what string, c <-chan T) (v T) {
+func within[T any](t testing.TB, what string, c <-chan T) T {
 	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(patience):
-		stacks := make([]byte, 1<<20)
-		t.Fatalf("waited for %s:\n%s", what, stacks[:runtime.Stack(stacks, true)])
-	}
-	return v
+	return testkit.Within(t, what, c)
 }
 
 // host is a server on the loopback interface.
@@ -128,7 +106,7 @@ type client struct {
 func (h *host) dial(t testing.TB, header http.Header) (*wt.Session, *http.Response, error) {
 	t.Helper()
 	transport := &wt.Transport{TLSClientConfig: h.tls()}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	resp, session, err := transport.Dial(ctx, "https://"+h.addr+"/engine.io/", header)
 	t.Cleanup(func() {
@@ -151,7 +129,7 @@ func (h *host) connect(t testing.TB) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = stream.SetReadDeadline(time.Now().Add(patience))
+	_ = stream.SetReadDeadline(time.Now().Add(testkit.Patience))
 	return &client{t, session, stream, bufio.NewReader(stream)}
 }
 

@@ -15,6 +15,7 @@ import (
 	wt "github.com/quic-go/webtransport-go"
 
 	"baro.dev/engineio"
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 	"baro.dev/ws/wsh3"
 )
@@ -279,13 +280,13 @@ func TestMoreStreams(t *testing.T) {
 	h := serve(t, &engineio.Server{})
 	c := h.begin(t)
 	for range 250 { // more than may be open at once
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 		str, err := c.session.OpenStreamSync(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, _ = str.Write(frame(false, "4no"))
-		_ = str.SetReadDeadline(time.Now().Add(patience))
+		_ = str.SetReadDeadline(time.Now().Add(testkit.Patience))
 		if _, err := str.Read(make([]byte, 1)); !errors.As(err, new(*wt.StreamError)) {
 			t.Fatal(err)
 		}

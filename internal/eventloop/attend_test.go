@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/internal/testkit"
 )
 
 // No call of Attend is lost, however many goroutines make them: what was done before one is seen by the handler.
 func TestAttendIsNeverLost(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	const goroutines, each = 8, 3000
 	var posted atomic.Int64
 	var mu sync.Mutex
@@ -32,7 +33,7 @@ func TestAttendIsNeverLost(t *testing.T) {
 		}
 	})
 	// Who waits too long fails the test by its stacks: there is nothing else to be waited for.
-	watchdog := time.AfterFunc(patience, func() { panic("a call of Attend is lost") })
+	watchdog := time.AfterFunc(testkit.Patience, func() { panic("a call of Attend is lost") })
 	defer watchdog.Stop()
 	var all sync.WaitGroup
 	for range goroutines {
@@ -54,7 +55,7 @@ func TestAttendIsNeverLost(t *testing.T) {
 
 // Calls that come before the handler's are one.
 func TestAttendIsCoalesced(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	calls := 0
 	g := newGroup(1)
 	p := start(t, g, nil)
@@ -76,7 +77,7 @@ func TestAttendIsCoalesced(t *testing.T) {
 
 // A handler that calls Attend is called again, in another turn.
 func TestAttendFromAttend(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	done := make(chan struct{})
 	calls := 0
 	p := start(t, newGroup(1), func(q *pair) {
@@ -95,7 +96,7 @@ func TestAttendFromAttend(t *testing.T) {
 
 // Nothing is called before Start, and Attend is what is called first.
 func TestNothingBeforeStart(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(1)
 	other := start(t, g, nil)
 	var calls []string
@@ -133,7 +134,7 @@ func TestNothingBeforeStart(t *testing.T) {
 
 // A descriptor that cannot be watched is an error of Start, and the handler is told by Attend, to close it.
 func TestStartOfWhatCannotBeWatched(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(1)
 	start(t, g, nil).do(func() {}) // the loop waits
 	file, err := os.CreateTemp(t.TempDir(), "")
@@ -160,7 +161,7 @@ func TestStartOfWhatCannotBeWatched(t *testing.T) {
 
 // A connection that is closed by its first Attend has not been added to anything after that.
 func TestCloseBeforeTheFirstEvent(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := eventloop.NewGroup(1, func() (eventloop.Kernel, error) {
 		k, err := eventloop.NewEpoll()
 		return slowToAdd{k}, err
@@ -193,7 +194,7 @@ func (k slowToAdd) Add(fd int) error {
 
 // Attend may be called after Close, and is heard even when there is no loop any more; always one call at a time.
 func TestAttendAfterTheEnd(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	kernels := 0
 	g := eventloop.NewGroup(1, func() (eventloop.Kernel, error) {
 		kernels++

@@ -10,6 +10,7 @@ import (
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/internal/eventloop/eventlooptest"
+	"baro.dev/internal/testkit"
 )
 
 // callbacks are the methods of a Handler in which things can be done.
@@ -73,7 +74,7 @@ func TestCloseInEachCallback(t *testing.T) {
 	for _, method := range callbacks {
 		for _, who := range []string{"itself", "the others", "all", "all and starts others", "all and opens others"} {
 			t.Run(method+"/"+who, func(t *testing.T) {
-				noLeaks(t)
+				testkit.NoLeaks(t)
 				g := newGroup(1)
 				var all []*pair
 				closed := map[*pair]bool{} // the loop's
@@ -223,7 +224,7 @@ func TestCloseOfWhatIsNew(t *testing.T) {
 
 // A connection may be closed twice.
 func TestCloseTwice(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(1)
 	p, other := start(t, g, nil), start(t, g, nil)
 	p.do(func() {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -15,50 +14,8 @@ import (
 	"time"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/internal/testkit"
 )
-
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
-
-// noLeaks fails the test if there are more goroutines or descriptors at its end than at its start. It is called first,
-// so that it looks when all else has been cleaned up.
-func noLeaks(t *testing.T) {
-	t.Helper()
-	warmUp.Do(func() {
-		r, w, _ := os.Pipe()
-		r.Close()
-		w.Close()
-	})
-	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
-	t.Cleanup(func() {
-		start := time.Now()
-		for {
-			g, d := runtime.NumGoroutine(), openDescriptors(t)
-			if g <= goroutines && d <= descriptors {
-				return
-			}
-			if time.Since(start) > patience {
-				var stacks strings.Builder
-				pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-				t.Fatalf("%d goroutines, %d descriptors; there were %d and %d\n%s", g, d, goroutines, descriptors, stacks.String())
-			}
-			time.Sleep(time.Millisecond) // what ends does so by itself
-		}
-	})
-}
-
-// openDescriptors counts the descriptors of the process.
-func openDescriptors(t *testing.T) int {
-	t.Helper()
-	all, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(all)
-}
-
-// warmUp has Go's own poller make the descriptors that it keeps.
-var warmUp sync.Once
 
 // pair is a connection between a probe and a peer.
 type pair struct {
@@ -118,7 +75,7 @@ func openTCP(t testing.TB) *pair {
 }
 
 func newPair(t testing.TB, fd int, peer net.Conn) *pair {
-	peer.SetDeadline(time.Now().Add(patience))
+	peer.SetDeadline(time.Now().Add(testkit.Patience))
 	t.Cleanup(func() { peer.Close() })
 	return &pair{probe: newProbe(fd), peer: peer}
 }
@@ -259,7 +216,7 @@ func soon[T any](t testing.TB, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		var stacks strings.Builder
 		pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 		t.Fatalf("it does not come\n%s", stacks.String())

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/internal/testkit"
 )
 
 // newKernel returns an epoll kernel that is released with the test.
 func newKernel(t *testing.T) eventloop.Kernel {
 	t.Helper()
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	k, err := eventloop.NewEpoll()
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func TestParkUntilAnEvent(t *testing.T) {
 
 // Wake may come after Release, as one who posts to a loop that ends does.
 func TestWakeAfterRelease(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	k, err := eventloop.NewEpoll()
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +166,7 @@ func (p *pair) drainFd() (int, error) { return syscall.Read(p.fd, make([]byte, 1
 // Without descriptors there is no kernel, Join says so, and nothing is left of the attempt: as soon as there are some
 // again, it succeeds.
 func TestJoinWithoutDescriptors(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(2)
 	p := openUnix(t)
 	lowest := 0 // free descriptors below the limit

@@ -14,6 +14,7 @@ import (
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/internal/eventloop/eventlooptest"
+	"baro.dev/internal/testkit"
 )
 
 // Loops end when there has been nothing for them for a while, with all they have, and start again when there is something.
@@ -210,7 +211,7 @@ func TestGroupClose(t *testing.T) {
 func TestGoexitInEachCallback(t *testing.T) {
 	for _, method := range callbacks {
 		t.Run(method, func(t *testing.T) {
-			noLeaks(t)
+			testkit.NoLeaks(t)
 			const peers = 300 // more than a turn handles at once
 			g := newGroup(1)
 			var all []*pair
@@ -248,7 +249,7 @@ func TestGoexitInEachCallback(t *testing.T) {
 
 // A loop that yields lets goroutines that have been started run before its next turn, though it never waits.
 func TestYield(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, they run by themselves
 	const times = 100
 	var turns atomic.Int64
@@ -290,7 +291,7 @@ func TestYield(t *testing.T) {
 
 // Loops have about as many connections each, their own state, and call nobody at once that shares it.
 func TestManyLoops(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	const loops, each = 7, 10
 	type local struct{ calls int } // guarded by nothing
 	prepared := 0

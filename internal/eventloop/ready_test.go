@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"baro.dev/internal/testkit"
 )
 
 // watch has what Ready is called with sent to a channel: R readable, H hung up, W writable.
@@ -55,7 +57,7 @@ func (p *pair) silent(t *testing.T, seen <-chan string) {
 // startOver is start over the given network, watched.
 func startOver(t *testing.T, open func(testing.TB) *pair) (*pair, <-chan string) {
 	t.Helper()
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	p := open(t)
 	seen := p.watch()
 	p.join(t, newGroup(1))
@@ -193,7 +195,7 @@ func TestReadyAfterShutdown(t *testing.T) {
 
 // All the events of more connections than one turn handles come.
 func TestReadyOfManyAtOnce(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(1)
 	const peers = 1000
 	var all []*pair

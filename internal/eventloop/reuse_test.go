@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/internal/testkit"
 )
 
 // tagged is a connection both of whose ends write nothing but its own tag, again and again, and read nothing else.
@@ -158,7 +159,7 @@ func (c *tagged) visit(rng *rand.Rand) {
 // Connections that come and go as fast as they can, so that each descriptor is used by very many, never see each other's
 // bytes or ends, whoever writes and closes, and when.
 func TestReusedDescriptors(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	const workers = 8
 	each := 2000
 	if testing.Short() {

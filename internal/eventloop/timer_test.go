@@ -10,6 +10,7 @@ import (
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/internal/eventloop/eventlooptest"
+	"baro.dev/internal/testkit"
 )
 
 // simulated runs test in a bubble of time with a group of n loops over a simulated system, all of which must have ended when
@@ -183,7 +184,7 @@ func TestWorkFromExpire(t *testing.T) {
 func TestTimerOfARealLoop(t *testing.T) {
 	for _, name := range []string{"parked", "busy", "yielding"} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			testkit.NoLeaks(t)
 			g := newGroup(1)
 			busy := start(t, g, nil)
 			busy.do(func() {

@@ -11,6 +11,7 @@ import (
 
 	"baro.dev/internal/eventloop"
 	"baro.dev/internal/eventloop/eventlooptest"
+	"baro.dev/internal/testkit"
 )
 
 // logged is a probe that writes down what it is called with, on a simulated system that moves when told.
@@ -149,7 +150,7 @@ func TestReplace(t *testing.T) {
 
 // One that is released has no events any more, and its descriptor stays open.
 func TestRelease(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	g := newGroup(1)
 	other := start(t, g, nil)
 	p := openUnix(t)
@@ -220,7 +221,7 @@ func TestAttach(t *testing.T) {
 // What a loop opens on itself is attended at once, and has events from then on; what it opens on another is as if
 // started from elsewhere.
 func TestOpen(t *testing.T) {
-	noLeaks(t)
+	testkit.NoLeaks(t)
 	const loops, each = 3, 20
 	g := newGroup(loops)
 	first := start(t, g, nil)

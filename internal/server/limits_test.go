@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/testkit"
 )
 
 func TestMaxConnections(t *testing.T) {
@@ -150,7 +151,7 @@ func TestStalledBodies(t *testing.T) {
 
 // The time for an answer begins when the body is there, or has not come: over HTTP/2 as well.
 func TestSlowBodies(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := testkit.Certificate(t)
 	config := Config{BodyTimeout: time.Second, WriteTimeout: 200 * time.Millisecond}
 	plain := start(t, config)
 	config.TLSCert, config.TLSKey = cert, key

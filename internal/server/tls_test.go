@@ -1,66 +1,21 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/testkit"
 )
-
-// certificate makes one for 127.0.0.1 and gives its files, and a pool that trusts it.
-func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: encoded}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(parsed)
-	return cert, key, pool
-}
 
 // Over HTTP/2 one connection carries many streams; one that is not read must not hold up the others.
 func TestHTTP2(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := testkit.Certificate(t)
 	s := start(t, Config{TLSCert: cert, TLSKey: key, QueueBytes: 300_000, ReconnectWindow: time.Hour, Channels: channel.Options{HistoryBytes: 64 << 20}})
 	if url := s.URLs()[0]; !strings.HasPrefix(url, "https://") {
 		t.Errorf("the URL is %s", url)
@@ -116,7 +71,7 @@ func TestHTTP2(t *testing.T) {
 
 // A client that connects and says nothing, or no TLS, is let go.
 func TestTLSHandshakeTime(t *testing.T) {
-	cert, key, _ := certificate(t)
+	cert, key, _ := testkit.Certificate(t)
 	s := start(t, Config{TLSCert: cert, TLSKey: key, HeaderTimeout: 200 * time.Millisecond})
 	silent := dial(t, s)
 	if _, err := io.ReadAll(silent); err != nil {

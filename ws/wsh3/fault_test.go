@@ -10,6 +10,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
 )
@@ -26,7 +27,7 @@ func TestVanishes(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			serverEnd, opened := make(chan error, 1), make(chan struct{})
 			s := serve(t, &ws.Server{
 				Options: ws.AcceptOptions{Keepalive: tt.keepalive},
@@ -45,7 +46,7 @@ func TestVanishes(t *testing.T) {
 			if _, err := c.Read(context.Background()); ws.CloseStatus(err) != ws.StatusAbnormalClosure || !errors.Is(err, tt.want) {
 				t.Errorf("the client: %v", err)
 			}
-			if err := streamtest.Within(t, "the server", serverEnd); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+			if err := testkit.Within(t, "the server", serverEnd); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
 				t.Errorf("the server: %v", err)
 			}
 		})
@@ -54,7 +55,7 @@ func TestVanishes(t *testing.T) {
 
 // A stream that is reset ends its own WebSocket only.
 func TestReset(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	mux := http.NewServeMux()
 	mux.Handle("/echo", streamtest.Echoes(ws.AcceptOptions{})["Accept"])
 	mux.HandleFunc("/reset", func(w http.ResponseWriter, _ *http.Request) {
@@ -84,7 +85,7 @@ func TestReset(t *testing.T) {
 
 // Readers who stop do not stop the other WebSockets of their connection.
 func TestStalledReaders(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	mux := http.NewServeMux()
 	mux.Handle("/echo", streamtest.Echoes(ws.AcceptOptions{})["Accept"])
 	full := make(chan struct{}, 1)
@@ -99,7 +100,7 @@ func TestStalledReaders(t *testing.T) {
 	streams := s.streams(t)
 	for range 8 {
 		open(t, s.url+"/flood", streams)
-		streamtest.Within(t, "the stream to fill", full)
+		testkit.Within(t, "the stream to fill", full)
 	}
 	echo(t, open(t, s.url+"/echo", streams), "hello")
 	if n := len(s.accepted()); n != 1 {
@@ -109,7 +110,7 @@ func TestStalledReaders(t *testing.T) {
 
 // Nor do handlers who stop, on a server that is configured as the package comment says.
 func TestStalledHandlers(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	mux := http.NewServeMux()
 	mux.Handle("/echo", streamtest.Echoes(ws.AcceptOptions{})["Accept"])
 	o := ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 200 * time.Millisecond}}
@@ -133,7 +134,7 @@ func TestStalledHandlers(t *testing.T) {
 
 // What was written arrives though the client closes at once, as over TCP.
 func TestWriteAndLeave(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	got := make(chan string, 1)
 	s := serve(t, &ws.Server{
 		OnMessage: func(_ *ws.Socket, m ws.Message) { got <- m.String() },
@@ -151,7 +152,7 @@ func TestWriteAndLeave(t *testing.T) {
 		time.Sleep(time.Millisecond) // nothing tells when it has been handed to QUIC
 	}
 	c.CloseNow()
-	if text := streamtest.Within(t, "the message", got); text != "bye" {
+	if text := testkit.Within(t, "the message", got); text != "bye" {
 		t.Errorf("%q", text)
 	}
 }

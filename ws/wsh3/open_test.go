@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
 	"baro.dev/ws/wsh3"
@@ -22,7 +23,7 @@ import (
 
 // What the handler of the server sees, and what the client does.
 func TestRequest(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	accept := streamtest.Echoes(ws.AcceptOptions{})["Server"]
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodConnect || r.Proto != "websocket" || r.ProtoMajor != 3 || r.Host != "example.com" ||
@@ -50,7 +51,7 @@ func TestRequest(t *testing.T) {
 
 // The context is for Dial alone.
 func TestContext(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _, err := ws.Dial(ctx, s.url, &ws.DialOptions{Streams: s.streams(t)})
@@ -71,7 +72,7 @@ func TestNotHTTPS(t *testing.T) {
 
 // A certificate that nobody vouches for is refused.
 func TestUntrusted(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	streams := new(wsh3.Streams)
 	defer streams.Close()
@@ -83,7 +84,7 @@ func TestUntrusted(t *testing.T) {
 
 // A name can have several addresses, of which not all answer.
 func TestName(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	_, port, err := net.SplitHostPort(s.socket.LocalAddr().String())
 	if err != nil {
@@ -96,7 +97,7 @@ func TestName(t *testing.T) {
 
 // Nobody listens there, and UDP does not say so.
 func TestNobody(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +155,7 @@ func control(t *testing.T, c *quic.Conn, p ...byte) {
 
 // RFC 8441 3, RFC 9220 3: a client must not send an extended CONNECT before it has received the setting that allows it.
 func TestNotOffered(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	url, streams := quicServer(t, func(c *quic.Conn) {
 		go func() {
 			if str, err := c.AcceptStream(context.Background()); err == nil {
@@ -173,7 +174,7 @@ func TestNotOffered(t *testing.T) {
 
 // A server that never says what it offers.
 func TestNoSettings(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	url, streams := quicServer(t, func(c *quic.Conn) { <-c.Context().Done() })
 	_, _, err := ws.Dial(t.Context(), url, &ws.DialOptions{
 		Streams: streams,
@@ -193,7 +194,7 @@ func TestNotHTTP3(t *testing.T) {
 		"cut short":         {0x00, 0x04},
 	} {
 		t.Run(name, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			url, streams := quicServer(t, func(c *quic.Conn) { control(t, c, p...) })
 			_, _, err := ws.Dial(t.Context(), url, &ws.DialOptions{
 				Streams: streams,
@@ -218,7 +219,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 	for name, handler := range handlers {
 		t.Run(name, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			s := serve(t, handler, nil)
 			_, _, err := ws.Dial(t.Context(), s.url, &ws.DialOptions{
 				Streams: s.streams(t),
@@ -235,7 +236,7 @@ func TestNoAnswer(t *testing.T) {
 func TestNotGunzipped(t *testing.T) {
 	for accepted, want := range map[string]string{"": "identity", "gzip": "gzip"} {
 		t.Run(want, func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if got := r.Header["Accept-Encoding"]; len(got) != 1 || got[0] != want {
 					t.Errorf("Accept-Encoding: %q", got)

@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 	"baro.dev/ws/internal/streamtest"
 	"baro.dev/ws/wsh3"
@@ -48,7 +49,7 @@ func echo(t testing.TB, c *ws.Conn, text string) {
 
 // More WebSockets than a server lets a connection have make further connections.
 func TestMaxStreams(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t) // allows 100, which is the default here, too
 	streams := s.streams(t)
 	conns := make([]*ws.Conn, 150)
@@ -77,7 +78,7 @@ func TestMaxStreams(t *testing.T) {
 
 // Where the server allows fewer, who comes too many waits, as long as ctx allows.
 func TestStreamLimitOfServer(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := serve(t, streamtest.Echoes(ws.AcceptOptions{})["Server"], &quic.Config{MaxIncomingStreams: 2})
 	streams := s.streams(t)
 	first := open(t, s.url, streams)
@@ -96,14 +97,14 @@ func TestStreamLimitOfServer(t *testing.T) {
 		third <- c
 	}()
 	first.Close(t.Context(), ws.StatusNormalClosure, "")
-	c := streamtest.Within(t, "room", third)
+	c := testkit.Within(t, "room", third)
 	defer c.CloseNow()
 	echo(t, c, "hello")
 }
 
 // A connection that has died is replaced.
 func TestRedial(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	streams := s.streams(t)
 	for i := range 5 {
@@ -121,7 +122,7 @@ func TestRedial(t *testing.T) {
 
 // A server that shuts down lets what is open go on, and what is new goes elsewhere (RFC 9114 5.2).
 func TestGoAway(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	old, next := echoServer(t), echoServer(t)
 	target := atomic.Pointer[server]{}
 	target.Store(old)
@@ -147,7 +148,7 @@ func TestGoAway(t *testing.T) {
 	if err := first.Close(t.Context(), ws.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	if err := streamtest.Within(t, "Shutdown", shut); err != nil {
+	if err := testkit.Within(t, "Shutdown", shut); err != nil {
 		t.Error(err)
 	}
 	echo(t, open(t, url, streams), "hello")
@@ -155,7 +156,7 @@ func TestGoAway(t *testing.T) {
 
 // A request that a server has not looked at is sent again, on another connection (RFC 9114 4.1.1), but not for ever.
 func TestRejected(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	var requests atomic.Int32
 	var rejecting atomic.Bool
 	s := serveGated(t, streamtest.Echoes(ws.AcceptOptions{})["Server"], func() bool {
@@ -181,7 +182,7 @@ func TestRejected(t *testing.T) {
 func TestIdleTimeout(t *testing.T) {
 	for _, timeout := range []time.Duration{-1, time.Nanosecond, 20 * time.Millisecond} {
 		t.Run(timeout.String(), func(t *testing.T) {
-			streamtest.NoLeaks(t)
+			testkit.NoLeaks(t)
 			s := echoServer(t)
 			streams := s.streams(t)
 			streams.IdleTimeout = timeout
@@ -194,7 +195,7 @@ func TestIdleTimeout(t *testing.T) {
 				if len(conns) != i+1 {
 					t.Fatalf("%d connections", len(conns))
 				}
-				streamtest.Within(t, "the connection to close", conns[i].Context().Done())
+				testkit.Within(t, "the connection to close", conns[i].Context().Done())
 			}
 		})
 	}
@@ -256,7 +257,7 @@ func TestDialCancelled(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	streams := s.streams(t)
 	c := open(t, s.url, streams)
@@ -277,7 +278,7 @@ func TestClose(t *testing.T) {
 
 // Everything at once, for the race detector.
 func TestTurmoil(t *testing.T) {
-	streamtest.NoLeaks(t)
+	testkit.NoLeaks(t)
 	s := echoServer(t)
 	streams := s.streams(t)
 	streams.MaxStreams = 3

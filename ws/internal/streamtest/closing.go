@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -55,7 +56,7 @@ func testClientCloses(t *testing.T, start Start) {
 				if err := c.Close(t.Context(), tt.code, tt.reason); err != nil {
 					t.Error(err)
 				}
-				closed(t, Within(t, "the server", ends), tt.code, tt.reason, true)
+				closed(t, testkit.Within(t, "the server", ends), tt.code, tt.reason, true)
 				closed(t, c.Err(), tt.code, tt.reason, false)
 			}
 		})
@@ -81,8 +82,8 @@ func testServerCloses(t *testing.T, start Start) {
 			t.Run(name+"/"+tt.code.String(), func(t *testing.T) {
 				c := start(t, handler).Dial(t, nil)
 				closed(t, readToEnd(t.Context(), c), tt.code, tt.reason, true)
-				closed(t, Within(t, "the server", ends), tt.code, tt.reason, false)
-				Within(t, "the end", c.Done())
+				closed(t, testkit.Within(t, "the server", ends), tt.code, tt.reason, false)
+				testkit.Within(t, "the end", c.Done())
 			})
 		}
 	}
@@ -98,7 +99,7 @@ func testBothClose(t *testing.T, start Start) {
 		if err := c.Close(t.Context(), ws.StatusNormalClosure, "client"); err != nil {
 			t.Error(err)
 		}
-		if err := Within(t, "the server", ends); err != nil {
+		if err := testkit.Within(t, "the server", ends); err != nil {
 			t.Error(err)
 		}
 	}
@@ -147,11 +148,11 @@ func testServerFails(t *testing.T, start Start) {
 				if err := readToEnd(ctx, c); ws.CloseStatus(err) != ws.StatusMessageTooBig {
 					t.Errorf("the client: %v", err)
 				}
-				if err := Within(t, "the server", ends); !errors.Is(err, ws.ErrMessageTooBig) {
+				if err := testkit.Within(t, "the server", ends); !errors.Is(err, ws.ErrMessageTooBig) {
 					t.Errorf("the server: %v", err)
 				}
-				Within(t, "the sender", sent)
-				Within(t, "the end", c.Done())
+				testkit.Within(t, "the sender", sent)
+				testkit.Within(t, "the end", c.Done())
 			}
 		})
 	}
@@ -186,11 +187,11 @@ func testClientFails(t *testing.T, start Start) {
 				if err := readToEnd(t.Context(), c); !errors.Is(err, ws.ErrMessageTooBig) {
 					t.Errorf("the client: %v", err)
 				}
-				ce, ok := errors.AsType[*ws.CloseError](Within(t, "the server", ends))
+				ce, ok := errors.AsType[*ws.CloseError](testkit.Within(t, "the server", ends))
 				if !ok || ce.Code != ws.StatusMessageTooBig || !ce.Remote {
 					t.Errorf("the server: %v", ce)
 				}
-				Within(t, "the end", c.Done())
+				testkit.Within(t, "the end", c.Done())
 			}
 		})
 	}
@@ -203,14 +204,14 @@ func testShutdown(t *testing.T, start Start) {
 	var clients []*ws.Conn
 	for range cap(open) {
 		clients = append(clients, p.Dial(t, nil))
-		Within(t, "OnOpen", open)
+		testkit.Within(t, "OnOpen", open)
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Shutdown(t.Context()) }()
 	for _, c := range clients {
 		closed(t, readToEnd(t.Context(), c), ws.StatusGoingAway, "", true)
 	}
-	if err := Within(t, "Shutdown", done); err != nil {
+	if err := testkit.Within(t, "Shutdown", done); err != nil {
 		t.Error(err)
 	}
 	// Who comes now is told so.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -42,15 +43,15 @@ func testCut(t *testing.T, start Start) {
 			clientEnd := make(chan error, 1)
 			go func() { clientEnd <- readToEnd(context.Background(), reading) }()
 			for range 2 {
-				Within(t, "the server to open", opened)
+				testkit.Within(t, "the server to open", opened)
 			}
 			p.Cut()
 			for range 2 {
-				closed(t, Within(t, "the server", ends), ws.StatusAbnormalClosure, "", false)
+				closed(t, testkit.Within(t, "the server", ends), ws.StatusAbnormalClosure, "", false)
 			}
-			closed(t, Within(t, "the client", clientEnd), ws.StatusAbnormalClosure, "", false)
+			closed(t, testkit.Within(t, "the client", clientEnd), ws.StatusAbnormalClosure, "", false)
 			if path != "/writes" { // otherwise a message waits to be read, and nobody looks behind it
-				Within(t, "the idle client", idle.Done())
+				testkit.Within(t, "the idle client", idle.Done())
 				closed(t, idle.Err(), ws.StatusAbnormalClosure, "", false)
 			}
 		})
@@ -83,9 +84,9 @@ func testUnread(t *testing.T, start Start) {
 			if err := stuff(t, func(data []byte) error { return c.Send(ws.Binary, data) }); !errors.Is(err, ws.ErrQueueFull) {
 				t.Error(err)
 			}
-			Within(t, "the server to open", opened)
+			testkit.Within(t, "the server to open", opened)
 			c.CloseNow()
-			closed(t, Within(t, "the server", ends), ws.StatusAbnormalClosure, "", false)
+			closed(t, testkit.Within(t, "the server", ends), ws.StatusAbnormalClosure, "", false)
 		})
 	}
 }
@@ -160,7 +161,7 @@ func testSlowReader(t *testing.T, start Start) {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, handler)
 			c := p.Dial(t, nil)
-			if err := Within(t, "the server", result); err != nil {
+			if err := testkit.Within(t, "the server", result); err != nil {
 				t.Error(err)
 			}
 			c.CloseNow()
@@ -193,8 +194,8 @@ func testSlowWriter(t *testing.T, start Start) {
 				defer close(done)
 				end(c)
 			}()
-			Within(t, "the call", done)
-			Within(t, "the end", c.Done())
+			testkit.Within(t, "the call", done)
+			testkit.Within(t, "the end", c.Done())
 		})
 	}
 }
@@ -211,8 +212,8 @@ func testHandlerReturns(t *testing.T, start Start) {
 	}))
 	c := p.Dial(t, nil)
 	closed(t, readToEnd(t.Context(), c), ws.StatusAbnormalClosure, "", false)
-	s := Within(t, "the handler", returned)
-	Within(t, "the server's end", s.Done())
+	s := testkit.Within(t, "the handler", returned)
+	testkit.Within(t, "the server's end", s.Done())
 	if err := s.Write(t.Context(), ws.Text, nil); err == nil {
 		t.Error("a write after the handler returned succeeded")
 	}

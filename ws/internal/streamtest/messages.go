@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -163,7 +164,7 @@ func testRefusedForever(t *testing.T, start Start) {
 		_, _, err := ws.Dial(t.Context(), p.URL, &o)
 		result <- err
 	}()
-	if err := Within(t, "Dial", result); err == nil {
+	if err := testkit.Within(t, "Dial", result); err == nil {
 		t.Fatal("no error")
 	}
 }

@@ -5,10 +5,9 @@ package streamtest
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"testing"
-	"time"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -73,42 +72,10 @@ func Run(t *testing.T, start Start, shared bool) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			NoLeaks(t)
+			testkit.NoLeaks(t)
 			tt.test(t, start)
 		})
 	}
-}
-
-// patience is how long a test waits for what must happen soon.
-const patience = 20 * time.Second
-
-// NoLeaks fails the test if, when all its cleanups have run, there are more goroutines than now.
-func NoLeaks(t testing.TB) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(patience)
-		for runtime.NumGoroutine() > before {
-			if time.Now().After(deadline) {
-				stacks := make([]byte, 1<<20)
-				t.Errorf("%d goroutines at the start, %d at the end:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-				return
-			}
-			time.Sleep(time.Millisecond) // nothing tells when another package's goroutine has ended
-		}
-	})
-}
-
-// Within fails the test if done is not closed, or does not yield, soon.
-func Within[T any](t testing.TB, what string, done <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-done:
-	case <-time.After(patience):
-		stacks := make([]byte, 1<<20)
-		t.Fatalf("waited for %s:\n%s", what, stacks[:runtime.Stack(stacks, true)])
-	}
-	return v
 }
 
 // Echoes are the ways of writing an echo server. Unless o says so, what is sent waits where it is too much for the queue.
