@@ -2,14 +2,16 @@ package channel
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // channel is one life of a named channel.
 type channel struct {
-	hub   *Hub
-	name  string
-	epoch string
+	hub      *Hub
+	name     string
+	epoch    string
+	settings atomic.Pointer[Settings] // changed under mu
 
 	// Guarded by hub.mu.
 	users        int       // subscriptions, and calls under way; a channel without users may vanish
@@ -17,53 +19,43 @@ type channel struct {
 	list         *idleList // where it is linked while there are none
 	older, newer *channel
 
-	// mu is what orders the channel: whoever holds it publishes, or takes a place among the messages. A subscriber is
-	// called while it is held.
+	// mu is what orders the channel: whoever holds it publishes, takes a place among the messages, or comes and goes. A
+	// subscriber is called while it is held.
 	mu      sync.Mutex
 	offset  uint64 // of the last message
 	history history
+	keys    keys
 	wake    chan struct{} // closed by the next publish; nil while nobody waits
+	members members
 
 	subscribers subscribers // has a lock of its own
+	left        left        // has a lock of its own
 }
 
-func (c *channel) publish(m Message) *Message {
-	// In one allocation, since every message has a sharing.
-	p := &struct {
-		Message
-		own sharing
-	}{Message: m}
-	p.sharing = &p.own
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.offset++
-	p.Offset, p.Epoch, p.Time = c.offset, c.epoch, time.Now()
-	if p.ID == "" {
-		p.ID = p.Position().String()
-	}
-	c.keep(&p.Message)
-	if c.wake != nil {
-		close(c.wake)
-		c.wake = nil
-	}
-	defer p.own.end()
-	c.subscribers.deliver(&p.Message)
-	return &p.Message
-}
-
+// keep remembers m as long as the settings say.
 func (c *channel) keep(m *Message) {
-	before := c.history.bytes
+	before := c.bytes()
 	c.history.append(m)
-	c.history.trim(&c.hub.options, m.Time)
-	c.hub.bytes.Add(c.history.bytes - before)
+	if m.Key != "" {
+		c.keys.add(m)
+	}
+	c.drop(m.Time)
+	c.hub.bytes.Add(c.bytes() - before)
 }
 
 func (c *channel) trim(now time.Time) {
-	before := c.history.bytes
-	c.history.trim(&c.hub.options, now)
-	c.hub.bytes.Add(c.history.bytes - before)
+	before := c.bytes()
+	c.drop(now)
+	c.hub.bytes.Add(c.bytes() - before)
 }
+
+func (c *channel) drop(now time.Time) {
+	c.history.trim(c.settings.Load(), now)
+	c.keys.trim(now)
+}
+
+// bytes is what the channel remembers, in bytes.
+func (c *channel) bytes() int64 { return c.history.bytes + c.keys.bytes }
 
 func (c *channel) position() Position {
 	return Position{Epoch: c.epoch, Offset: c.offset}
@@ -76,6 +68,8 @@ func (c *channel) locate(from From) (missed int, err error) {
 	switch from.kind {
 	case fromNow:
 		return 0, nil
+	case fromLast:
+		return min(c.history.count, 1), nil
 	case fromOldest:
 		return c.history.count, nil
 	}

@@ -9,12 +9,14 @@ import (
 var (
 	// ErrInvalid is a name, an event, an id, a text or a position that breaks the rules: see [InvalidError].
 	ErrInvalid = errors.New("channel: invalid")
-	// ErrTooLarge is a message of more bytes than [Options.MaxMessageBytes].
+	// ErrTooLarge is a message of more bytes than [Settings.MaxMessageBytes].
 	ErrTooLarge = errors.New("channel: message too large")
 	// ErrTooManyChannels means that [Options.MaxChannels] are in use and none of them is idle.
 	ErrTooManyChannels = errors.New("channel: too many channels")
 	// ErrNotRecoverable means that what follows a position cannot be had, or not all of it: see [NotRecoverableError].
 	ErrNotRecoverable = errors.New("channel: not recoverable")
+	// ErrClosed means that [Hub.Close] was called.
+	ErrClosed = errors.New("channel: the hub is closed")
 )
 
 // An InvalidError says what breaks the rules, and how. It matches [ErrInvalid].

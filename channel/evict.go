@@ -37,8 +37,8 @@ func (h *Hub) evict(c *channel) {
 	delete(h.channels, c.name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.bytes.Add(-c.history.bytes)
-	c.history = history{}
+	h.bytes.Add(-c.bytes())
+	c.history, c.keys = history{}, keys{}
 }
 
 // evictOldest makes the channel vanish that was idle for longest, and says whether there was one. The caller holds h.mu.
@@ -67,10 +67,14 @@ func (h *Hub) reclaim(c *channel) {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.history.count > 0 && h.bytes.Load() > h.options.MaxBytes {
-		before := c.history.bytes
-		c.history.dropOldest()
-		h.bytes.Add(c.history.bytes - before)
+	for h.bytes.Load() > h.options.MaxBytes && c.bytes() > 0 {
+		before := c.bytes()
+		if c.history.count > 0 {
+			c.history.dropOldest()
+		} else {
+			c.keys.dropOldest()
+		}
+		h.bytes.Add(c.bytes() - before)
 	}
 }
 
@@ -80,7 +84,7 @@ func (h *Hub) sweepLater() {
 		return
 	}
 	h.sweeping = true
-	time.AfterFunc(min(max(h.options.HistoryAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
+	time.AfterFunc(min(max(h.rules.Load().leastAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
 }
 
 // sweep drops the messages past their age, and the channels that were idle for as long.
@@ -95,14 +99,26 @@ func (h *Hub) sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range []*idleList{&h.blank, &h.idle} {
-		for l.oldest != nil && now.Sub(l.oldest.idleSince) >= h.options.HistoryAge {
-			h.evict(l.oldest)
+		for c := l.oldest; c != nil; {
+			newer := c.newer
+			if c.forgotten(now) {
+				h.evict(c)
+			}
+			c = newer
 		}
 	}
 	h.sweeping = false
 	if len(h.channels) > 0 {
 		h.sweepLater()
 	}
+}
+
+// forgotten says whether an idle channel was idle for as long as it is remembered. The hub's mu is held.
+func (c *channel) forgotten(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.settings.Load()
+	return now.Sub(c.idleSince) >= s.HistoryAge && len(c.keys.order) == 0 && !(s.KeepLast && c.history.count > 0)
 }
 
 func (h *Hub) all() []*channel {

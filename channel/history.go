@@ -43,8 +43,20 @@ func (h *history) dropOldest() {
 }
 
 // trim drops what is beyond the bounds.
-func (h *history) trim(o *Options, now time.Time) {
-	for h.count > 0 && (h.count > o.HistoryCount || h.bytes > o.HistoryBytes || now.Sub(h.at(0).Time) >= o.HistoryAge) {
+func (h *history) trim(s *Settings, now time.Time) {
+	least := 0
+	if s.KeepLast {
+		least = 1
+	}
+	for h.count > least && (h.count > s.HistoryCount || h.bytes > s.HistoryBytes || now.Sub(h.at(0).Time) >= s.HistoryAge) {
 		h.dropOldest()
 	}
+}
+
+// find gives the message with an offset, if it is kept. last is the offset of the newest.
+func (h *history) find(offset, last uint64) *Message {
+	if behind := last - offset; behind < uint64(h.count) {
+		return h.at(h.count - 1 - int(behind))
+	}
+	return nil
 }

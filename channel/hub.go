@@ -11,6 +11,9 @@ import (
 type Hub struct {
 	options Options
 	bytes   atomic.Int64 // what the histories of all channels take
+	rules   atomic.Pointer[rules]
+
+	reloading sync.Mutex // held while the rules are replaced; before mu
 
 	// mu guards what follows, and which channels are in use. It may be locked while a channel's locks are held; the
 	// other way round only for an idle channel, of which nobody else holds a lock while waiting for mu.
@@ -19,39 +22,33 @@ type Hub struct {
 	idle     idleList // published to, once
 	blank    idleList // asked for, but never published to: the first to go
 	sweeping bool     // a sweep is due
+	closed   bool
 }
 
-// NewHub makes a hub without channels. Nil options are the defaults. A hub needs no closing: it holds nothing but
-// memory, and a timer while it has channels.
+// NewHub makes a hub without channels. Nil options are the defaults. A hub without a store needs no closing: it holds
+// nothing but memory, and a timer while it has channels. Rules that [ValidateRules] refuses are a panic.
 func NewHub(o *Options) *Hub {
-	return &Hub{options: o.withDefaults(), channels: make(map[string]*channel)}
+	h := &Hub{options: o.withDefaults(), channels: make(map[string]*channel)}
+	if err := ValidateRules(h.options.Rules); err != nil {
+		panic(err)
+	}
+	h.rules.Store(newRules(h.options.Rules, &h.options))
+	return h
 }
 
-// Publish puts m into the channel called name, and returns it as published: with its offset, epoch, time and id.
-// Subscribers have been handed the message when Publish returns.
-//
-// The hub keeps m.Data: it must not be changed any more. Where a Subscriber panics the message is published
-// nevertheless. The error is [ErrInvalid], [ErrTooLarge] or [ErrTooManyChannels].
-func (h *Hub) Publish(name string, m Message) (*Message, error) {
-	if err := ValidateName(name); err != nil {
-		return nil, err
-	}
-	if err := m.validate(h.options.MaxMessageBytes); err != nil {
-		return nil, err
-	}
-	c, err := h.acquire(name)
-	if err != nil {
-		return nil, err
-	}
-	defer h.release(c)
-	defer h.reclaim(c)
-	return c.publish(m), nil
+// Close ends the hub: whatever uses a channel is refused with [ErrClosed] from now on. Subscriptions remain until they are
+// closed, and are handed nothing more.
+func (h *Hub) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	return nil
 }
 
 // Stats is what a hub holds at a moment.
 type Stats struct {
 	Channels int   // idle ones too
-	Bytes    int64 // of all histories, about
+	Bytes    int64 // of all histories and idempotency keys, about
 }
 
 // Stats says what the hub holds.
@@ -65,6 +62,9 @@ func (h *Hub) Stats() Stats {
 func (h *Hub) acquire(name string) (*channel, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
 	c := h.channels[name]
 	switch {
 	case c == nil:
@@ -73,6 +73,7 @@ func (h *Hub) acquire(name string) (*channel, error) {
 		}
 		// The name may be a part of something longer, a whole request for instance.
 		c = &channel{hub: h, name: strings.Clone(name), epoch: newEpoch()}
+		c.settings.Store(h.rules.Load().of(name))
 		h.channels[c.name] = c
 		h.sweepLater()
 	case c.users == 0:
@@ -80,6 +81,21 @@ func (h *Hub) acquire(name string) (*channel, error) {
 	}
 	c.users++
 	return c, nil
+}
+
+// acquireLive is acquire for a channel that exists; nil where it does not.
+func (h *Hub) acquireLive(name string) *channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.channels[name]
+	if c == nil {
+		return nil
+	}
+	if c.users == 0 {
+		c.list.remove(c)
+	}
+	c.users++
+	return c
 }
 
 func (h *Hub) release(c *channel) {

@@ -12,10 +12,10 @@ import (
 
 // The envelope is a message as a JSON object. All transports that need one use this one:
 //
-//	{"offset":17,"epoch":"4QJK…","id":"a1","event":"price","time":"2026-01-02T15:04:05.123Z","data":"text"}
+//	{"offset":17,"epoch":"4QJK…","id":"a1","event":"price","user":"ana","time":"2026-01-02T15:04:05.123Z","data":"text"}
 //
-// Binary data is in "base64" (RFC 4648 section 4) in place of "data". Without an event there is no "event". The order of
-// the members is not promised.
+// Binary data is in "base64" (RFC 4648 section 4) in place of "data". Without an event there is no "event", where nobody
+// knows who published no "user". The order of the members is not promised.
 
 // AppendJSON appends the envelope to dst. It has no line breaks.
 func (m *Message) AppendJSON(dst []byte) []byte {
@@ -28,6 +28,10 @@ func (m *Message) AppendJSON(dst []byte) []byte {
 	if m.Event != "" {
 		dst = append(dst, `,"event":`...)
 		dst = appendJSONString(dst, m.Event)
+	}
+	if m.User != "" {
+		dst = append(dst, `,"user":`...)
+		dst = appendJSONString(dst, m.User)
 	}
 	dst = append(dst, `,"time":"`...)
 	dst = m.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
@@ -47,7 +51,7 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads an envelope, as a server sends it or as a client publishes it: then with "data" or "base64", and
-// "event" and "id" as wanted. Unknown members are ignored. A mistake in the content is an [*InvalidError].
+// "event" and "id" as wanted; a "user" in that is but a claim. Unknown members are ignored. A mistake in the content is an [*InvalidError].
 func (m *Message) UnmarshalJSON(data []byte) error {
 	// The decoder would replace what is not UTF-8.
 	if !utf8.Valid(data) {
@@ -58,6 +62,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		Epoch  string    `json:"epoch"`
 		ID     string    `json:"id"`
 		Event  string    `json:"event"`
+		User   string    `json:"user"`
 		Time   time.Time `json:"time"`
 		Data   *string   `json:"data"`
 		Base64 *string   `json:"base64"`
@@ -65,7 +70,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return invalidJSON(err)
 	}
-	read := Message{Offset: e.Offset, Epoch: e.Epoch, ID: e.ID, Event: e.Event, Time: e.Time}
+	read := Message{Offset: e.Offset, Epoch: e.Epoch, ID: e.ID, Event: e.Event, User: e.User, Time: e.Time}
 	switch {
 	case (e.Data == nil) == (e.Base64 == nil):
 		return &InvalidError{What: "envelope", Reason: `it must have either "data" or "base64"`}

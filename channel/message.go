@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"fmt"
 	"time"
 	"unicode/utf8"
 )
@@ -11,9 +10,12 @@ const (
 	MaxNameBytes  = 255 // of a channel's name
 	MaxEventBytes = 128 // of Message.Event
 	MaxIDBytes    = 128 // of Message.ID
+	MaxKeyBytes   = 128 // of Message.Key
+	MaxUserBytes  = 128 // of Message.User and Member.User
 )
 
-// A Message is what is published in a channel. The publisher chooses Data, Binary, Event and ID; the hub sets the rest.
+// A Message is what is published in a channel. The publisher chooses Data, Binary, Event, ID, Key and Exclude; User and
+// Sender are whom whoever calls the hub knows it to be; the hub sets the rest.
 //
 // A published message is shared by everybody who reads the channel and kept in its history: neither it nor the bytes of
 // Data may be changed any more, by anyone.
@@ -35,6 +37,18 @@ type Message struct {
 	// Binary says that Data is bytes, not text.
 	Binary bool
 
+	// User is who published, up to [MaxUserBytes] bytes of UTF-8 without control characters; empty where that is not
+	// known. A server that takes an envelope from a client must set it, whatever the envelope says.
+	User string
+	// Key is the idempotency key: a message with the key of an earlier one of the channel is not published, and the
+	// publisher gets the position of the earlier one; see [KeyAge]. Empty, or up to [MaxKeyBytes] bytes of UTF-8 without
+	// control characters. It is not in the envelope.
+	Key string
+	// Sender is the connection that published: the Client of its [Member]. It is not in the envelope.
+	Sender string
+	// Exclude says that the subscriber whose connection is Sender does not get the message. [Settings.NoEcho] sets it.
+	Exclude bool
+
 	sharing *sharing
 }
 
@@ -43,23 +57,33 @@ func (m *Message) Position() Position {
 	return Position{Epoch: m.Epoch, Offset: m.Offset}
 }
 
+// HiddenFrom says whether the message is not for a connection: whoever hands on what [Hub.Read] gives asks it.
+// Subscriptions made by [Hub.Join] do so themselves.
+func (m *Message) HiddenFrom(client string) bool {
+	return m.Exclude && client != "" && m.Sender == client
+}
+
 // messageOverhead is about what a kept message takes beside its own bytes: the struct and its place in the history.
-const messageOverhead = 192
+const messageOverhead = 200
 
 // size is what the message takes in memory, about.
 func (m *Message) size() int64 {
-	return int64(len(m.Data) + len(m.ID) + len(m.Event) + messageOverhead)
+	return int64(len(m.Data) + len(m.ID) + len(m.Event) + len(m.User) + len(m.Key) + messageOverhead)
 }
 
-func (m *Message) validate(maxBytes int) error {
-	if len(m.Data) > maxBytes {
-		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(m.Data), maxBytes)
-	}
+// validate checks all but the length of the data, which is the channel's matter.
+func (m *Message) validate() error {
 	if !m.Binary && !utf8.Valid(m.Data) {
 		return &InvalidError{What: "message", Reason: "a text message must be valid UTF-8; publish other bytes as binary"}
 	}
 	if err := validateEvent(m.Event); err != nil {
 		return err
 	}
-	return validateWord("message id", m.ID, MaxIDBytes)
+	if err := validateWord("message id", m.ID, MaxIDBytes); err != nil {
+		return err
+	}
+	if err := validateWord("user", m.User, MaxUserBytes); err != nil {
+		return err
+	}
+	return validateWord("idempotency key", m.Key, MaxKeyBytes)
 }

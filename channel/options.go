@@ -2,13 +2,20 @@ package channel
 
 import "time"
 
-// Options bounds what a [Hub] keeps. A zero field means the default, which is given with it.
+// Options is how a [Hub] is set up. A zero field means the default, which is given with it.
 type Options struct {
+	// Rules say what holds for the channels that match their patterns; the first that matches holds. None. What they leave
+	// open, and all other channels, are as the options below say. [Hub.SetRules] replaces them.
+	Rules []Rule
+	// OnOccupied is called when a channel gets its first subscriber and when it loses its last, for one channel in order.
+	// It must neither block nor call the hub. None.
+	OnOccupied func(name string, occupied bool)
+
 	// HistoryCount is how many messages a channel keeps. 1000. Negative: none; nothing can be recovered then, and
 	// nothing be polled.
 	HistoryCount int
 	// HistoryBytes is how many bytes of messages a channel keeps. 4 MiB. A message is counted with its event and id,
-	// and about 200 bytes for itself.
+	// and about 200 bytes for itself; so is its idempotency key, which does not count here but in MaxBytes.
 	HistoryBytes int64
 	// HistoryAge is how long a message is kept, and how long a channel that nobody uses is remembered. 5 minutes.
 	HistoryAge time.Duration

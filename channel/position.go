@@ -68,7 +68,7 @@ func newEpoch() string {
 	return rand.Text()[:13]
 }
 
-// From says where in a channel a reader begins: [Now], [Oldest] or [After] a position. The zero From is Now.
+// From says where in a channel a reader begins: [Now], [Last], [Oldest] or [After] a position. The zero From is Now.
 type From struct {
 	kind     fromKind
 	position Position
@@ -78,12 +78,16 @@ type fromKind uint8
 
 const (
 	fromNow fromKind = iota
+	fromLast
 	fromOldest
 	fromAfter
 )
 
 // Now begins with the next message that is published.
 func Now() From { return From{} }
+
+// Last begins with the newest message, if one is kept: what a newcomer needs of a channel that tells a state.
+func Last() From { return From{kind: fromLast} }
 
 // Oldest begins with the oldest message that is kept.
 func Oldest() From { return From{kind: fromOldest} }

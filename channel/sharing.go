@@ -28,7 +28,11 @@ func Shared[T any](m *Message, key any, encode func(*Message) T) T {
 	if m.sharing == nil {
 		return encode(m)
 	}
-	head := m.sharing.made.Load()
+	return share(m.sharing, m, key, encode)
+}
+
+func share[M, T any](s *sharing, m M, key any, encode func(M) T) T {
+	head := s.made.Load()
 	if head == over {
 		return encode(m)
 	}
@@ -39,6 +43,6 @@ func Shared[T any](m *Message, key any, encode func(*Message) T) T {
 	}
 	value := encode(m)
 	// Where another goroutine was faster this result is simply not shared.
-	m.sharing.made.CompareAndSwap(head, &made{key: key, value: value, next: head})
+	s.made.CompareAndSwap(head, &made{key: key, value: value, next: head})
 	return value
 }

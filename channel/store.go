@@ -20,9 +20,13 @@ type Store interface {
 
 	// Save has m saved as the newest message of the channel, and older messages dropped that are beyond keep. It does not
 	// wait: done is called when the message survives the end of the process, or with the error that kept it from being
-	// saved. For one channel done is called in the order of Save, by a goroutine that saves nothing in the meantime: it must
-	// not wait. Where a message of a channel failed, those of it that were handed over before done was told fail, too, so
-	// that there are never gaps. The store must not change m.
+	// saved. For one channel done is called in the order of Save, never from within Save; it does not wait. Where a message of
+	// a channel failed, those of it that were handed over before done was told fail, too, so that there are never gaps: a
+	// message whose offset is not the one after that of the newest saved fails. One of another epoch begins the channel
+	// anew: it has the offset 1, and what was saved of the channel is dropped.
+	//
+	// The store keeps all fields of m that are exported, but for Sender and Exclude, which are about a connection. It must
+	// not change m.
 	Save(name string, m *Message, keep Keep, done func(error))
 
 	// Read gives the messages after an offset, oldest first and without gaps: those that fit in maxBytes of data, but at
@@ -38,6 +42,7 @@ type Keep struct {
 	Count int
 	Bytes int64 // each message counted with its event, its id and about 200 bytes for itself
 	Age   time.Duration
+	Last  bool // the newest message is kept whatever its age
 }
 
 // Saved is what a store has of a channel.

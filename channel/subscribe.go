@@ -1,9 +1,6 @@
 package channel
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A Subscriber is handed the messages of a channel.
 //
@@ -26,16 +23,22 @@ func (f SubscriberFunc) Deliver(m *Message) { f(m) }
 type Subscription struct {
 	channel    *channel
 	subscriber Subscriber
+	member     *member // who is counted by it; nil where nobody is
 	start      Position
-	index      int // its place in subscribers.list; -1 once removed
+	index      int // its place in subscribers.list; -1 while it has none
 	closed     atomic.Bool
 }
 
 // Subscribe has s called with every message of the channel called name from a place on: first, before Subscribe returns,
 // with those that are there already, then with each that is published, without a gap or a repetition between the two.
 //
-// The error is [ErrInvalid], [ErrTooManyChannels] or [ErrNotRecoverable]; s is not called then.
+// The error is [ErrInvalid], [ErrTooManyChannels], [ErrNotRecoverable] or [ErrClosed]; s is not called then.
 func (h *Hub) Subscribe(name string, from From, s Subscriber) (*Subscription, error) {
+	return h.subscribe(name, from, s, nil)
+}
+
+// subscribe is Subscribe, and Join where m is not nil.
+func (h *Hub) subscribe(name string, from From, s Subscriber, m *Member) (*Subscription, error) {
 	if err := ValidateName(name); err != nil {
 		return nil, err
 	}
@@ -43,102 +46,60 @@ func (h *Hub) Subscribe(name string, from From, s Subscriber) (*Subscription, er
 	if err != nil {
 		return nil, err
 	}
-	sub, err := c.subscribe(from, s)
-	if err != nil {
-		h.release(c)
+	sub := &Subscription{channel: c, subscriber: s, index: -1}
+	whole := false
+	defer func() {
+		if !whole { // an error, or a subscriber's panic
+			sub.Close()
+		}
+	}()
+	if err := sub.begin(from, m); err != nil {
 		return nil, err
 	}
+	whole = true
 	return sub, nil
 }
 
-func (c *channel) subscribe(from From, s Subscriber) (*Subscription, error) {
+// begin hands over what is there, and has the subscription be one of the channel's.
+func (s *Subscription) begin(from From, m *Member) error {
+	c := s.channel
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	missed, err := c.locate(from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	sub := &Subscription{channel: c, subscriber: s, start: Position{c.epoch, c.offset - uint64(missed)}}
+	s.start = Position{c.epoch, c.offset - uint64(missed)}
 	for i := c.history.count - missed; i < c.history.count; i++ {
-		s.Deliver(c.history.at(i))
+		if kept := c.history.at(i); m == nil || !kept.HiddenFrom(m.Client) {
+			s.subscriber.Deliver(kept)
+		}
 	}
-	c.subscribers.add(sub)
-	return sub, nil
+	c.subscribers.add(s)
+	if m != nil {
+		c.join(s, *m)
+	}
+	return nil
+}
+
+// excluded says whether m is hidden from the subscriber.
+func (s *Subscription) excluded(m *Message) bool {
+	return s.member != nil && m.HiddenFrom(s.member.Client)
 }
 
 // Start is where the subscription began: the first message it was handed, or will be, is the one after it.
 func (s *Subscription) Start() Position { return s.start }
 
-// Close ends the subscription. It never waits: a delivery that is under way may still end after Close has returned, but
-// none begins. It may be called at any time, by Deliver itself too, and more than once.
+// Close ends the subscription. It never waits, and calls no subscriber: a delivery that is under way may still end after
+// Close has returned, but none begins, and who wants to be told that a member left is told after Close has returned
+// perhaps. It may be called at any time, by Deliver itself too, and more than once.
 func (s *Subscription) Close() {
 	if s.closed.Swap(true) {
 		return
 	}
 	s.channel.subscribers.remove(s)
+	if s.member != nil {
+		s.channel.leave(s.member)
+	}
 	s.channel.hub.release(s.channel)
-}
-
-// subscribers is the set of a channel's subscriptions. It changes under the channel's mu, but for removals, which must be
-// possible from within a delivery: those that come while one is under way wait for its end.
-type subscribers struct {
-	mu         sync.Mutex
-	list       []*Subscription // stands still while delivering
-	delivering bool
-	removed    []*Subscription
-}
-
-// deliver hands m to everybody. The caller holds the channel's mu, so that there is one delivery at a time.
-func (s *subscribers) deliver(m *Message) {
-	s.begin()
-	defer s.end()
-	for _, sub := range s.list {
-		if !sub.closed.Load() {
-			sub.subscriber.Deliver(m)
-		}
-	}
-}
-
-func (s *subscribers) begin() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.delivering = true
-}
-
-func (s *subscribers) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.delivering = false
-	for _, sub := range s.removed {
-		s.drop(sub)
-	}
-	s.removed = nil
-}
-
-func (s *subscribers) add(sub *Subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.index = len(s.list)
-	s.list = append(s.list, sub)
-}
-
-func (s *subscribers) remove(sub *Subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.delivering {
-		s.removed = append(s.removed, sub)
-		return
-	}
-	s.drop(sub)
-}
-
-func (s *subscribers) drop(sub *Subscription) {
-	last := len(s.list) - 1
-	moved := s.list[last]
-	s.list[sub.index], moved.index = moved, sub.index
-	s.list[last] = nil
-	s.list = s.list[:last]
-	if last == 0 {
-		s.list = nil
-	}
 }

@@ -1,0 +1,65 @@
+package channel
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Info is what there is to say of a channel at a moment.
+type Info struct {
+	Name string
+	// Position is that of the last message.
+	Position Position
+	// Subscribers is how many subscriptions there are. Of the connections that joined, Clients and Users are as in
+	// [Presence].
+	Subscribers, Clients, Users int
+	// Messages and Bytes is what is kept in memory.
+	Messages int
+	Bytes    int64
+}
+
+// Info says how the channel called name stands. One that does not exist has nothing but its name. The error is
+// [ErrInvalid].
+func (h *Hub) Info(name string) (Info, error) {
+	if err := ValidateName(name); err != nil {
+		return Info{}, err
+	}
+	c := h.acquireLive(name)
+	if c == nil {
+		return Info{Name: name}, nil
+	}
+	defer h.release(c)
+	return c.info(), nil
+}
+
+// Channels says how the channels stand that live and match a pattern: up to limit of them, in the order of their names; 0
+// is no bound. Channels that were asked for, and have neither messages nor subscribers, are not among them.
+func (h *Hub) Channels(pattern Pattern, limit int) []Info {
+	all := h.all()
+	all = slices.DeleteFunc(all, func(c *channel) bool { return !pattern.Match(c.name) })
+	slices.SortFunc(all, func(a, b *channel) int { return cmp.Compare(a.name, b.name) })
+	var infos []Info
+	for _, c := range all {
+		if i := c.info(); i.Position.Offset > 0 || i.Subscribers > 0 {
+			infos = append(infos, i)
+		}
+		if limit > 0 && len(infos) == limit {
+			break
+		}
+	}
+	return infos
+}
+
+func (c *channel) info() Info {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Info{
+		Name:        c.name,
+		Position:    c.position(),
+		Subscribers: c.subscribers.count(),
+		Clients:     len(c.members.byClient),
+		Users:       len(c.members.users),
+		Messages:    c.history.count,
+		Bytes:       c.bytes(),
+	}
+}
