@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -17,6 +18,7 @@ type client struct {
 	server  *Server
 	session *engineio.Session
 	hello   hello
+	values  context.Context // from Options.Context; nil: none
 
 	// run is held while a handler of the client runs. The goroutine of the session's handlers takes it for each message, and so
 	// do those of middleware, timeouts and Disconnect when it is their turn.
@@ -25,15 +27,15 @@ type client struct {
 
 	// What arrive uses; nobody else does.
 	acks parser.Decoder // of an acknowledgement whose attachments are due
-	due  int            // attachments of another packet
+	due  int32          // attachments of another packet
 
 	mu         sync.Mutex
 	sockets    []*Socket
 	connecting []attempt
 	turns      []func()    // of messages that arrive has seen to in part
 	timer      *time.Timer // until there is a socket
-	refused    int
-	reason     Reason // why this side ends the connection
+	reason     Reason      // why this side ends the connection
+	refused    int32
 	gone       bool
 
 	lost atomic.Bool // the session has ended, and handlers may not know it yet
@@ -60,6 +62,9 @@ const maxRefused = 100
 
 func (s *Server) opened(session *engineio.Session, r *http.Request) {
 	c := &client{server: s, session: session, hello: newHello(r)}
+	if s.set.Context != nil {
+		c.values = context.WithoutCancel(s.set.Context(r))
+	}
 	session.Data = c
 	if session.Protocol() == 3 {
 		// Protocol 4: the main namespace is joined without being asked for.
@@ -91,7 +96,7 @@ func arrive(session *engineio.Session, m engineio.Message) bool {
 		case !ok:
 			return c.later(func() { c.fail(ParseError, errNoPacket) })
 		case t != parser.Ack:
-			c.due = attachments
+			c.due = int32(attachments)
 			return false
 		}
 		decoder = c.server.decoders.Get().(parser.Decoder)

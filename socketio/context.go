@@ -10,7 +10,8 @@ type socketContext Socket
 
 type socketKey struct{}
 
-// Context returns a context that is done when the socket is disconnected; its cause is then ErrDisconnected.
+// Context returns a context that is done when the socket is disconnected; its cause is then ErrDisconnected. It has the values
+// of Options.Context, and so have the contexts of handlers.
 func (s *Socket) Context() context.Context { return (*socketContext)(s) }
 
 // SocketOf returns the socket whose handler has been given ctx, or a context made from it; nil if there is none.
@@ -39,7 +40,15 @@ func (c *socketContext) Value(key any) any {
 	if m := c.more.Load(); c.socket().gone() || m != nil && m.waited.Load() {
 		return c.inner().Value(key) // package context finds the cause so, and those made from it
 	}
-	return nil
+	return c.values().Value(key)
+}
+
+// values is what Options.Context has given.
+func (c *socketContext) values() context.Context {
+	if c.client.values == nil {
+		return context.Background()
+	}
+	return c.client.values
 }
 
 func (c *socketContext) String() string { return "socketio.Socket(" + c.id + ")" }
@@ -53,7 +62,7 @@ func (c *socketContext) inner() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if m.ctx == nil {
-		m.ctx, m.cancel = context.WithCancelCause(context.Background())
+		m.ctx, m.cancel = context.WithCancelCause(c.values())
 		m.waited.Store(true)
 		if c.socket().gone() {
 			m.cancel(ErrDisconnected)

@@ -1,8 +1,10 @@
 package socketio
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"baro.dev/engineio"
@@ -28,6 +30,10 @@ type Options struct {
 	ClientFiles fs.FS
 	// NoClient answers requests for these files with 404 (serveClient: false).
 	NoClient bool
+	// Context returns, for the request that begins a connection, a context whose values Socket.Context has: r.Context() for all that
+	// HTTP middleware has put there, or one made for what is wanted of that. It is kept for as long as the client is
+	// connected; that the request ends before that does not matter. nil: no values, and nothing is kept.
+	Context func(r *http.Request) context.Context
 	// Adapter makes the adapter of each namespace (adapter). nil: NewMemoryAdapter.
 	Adapter func(*Namespace) Adapter
 	// Parser is how packets are encoded; the clients must use the same (parser). nil: parser.JSON.
