@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // Reason says why a session ended, in the words of the official server.
@@ -42,38 +43,62 @@ var errGoexit = errors.New("engineio: handler ended its goroutine")
 // ErrBufferFull is why a session is closed for which more would have to wait than Options.MaxBuffered.
 var ErrBufferFull = errors.New("engineio: the client does not take what is sent to it")
 
-// A refusal is what a request is answered that is not served: a code of the official server.
-type refusal struct {
-	status  int
-	code    int
-	message string
-	context string // for the log
-}
+// ErrCrossOrigin is why a request is refused that a page of another origin makes, which Options.CORS does not allow.
+var ErrCrossOrigin = errors.New("cross-origin request")
 
-func (r *refusal) Error() string {
-	if r.context == "" {
-		return r.message
-	}
-	return r.message + ": " + r.context
-}
+// Code says why a request is refused, by the numbers of the official server.
+type Code int
 
-func refuse(code int, context string) *refusal {
-	r := &refusal{status: 400, code: code, message: refusals[code], context: context}
-	if code == forbidden {
-		r.status = 403
-	}
-	return r
-}
-
+// The codes.
 const (
-	unknownTransport = iota
-	unknownSession
-	badHandshakeMethod
-	badRequest
-	forbidden
-	unsupportedProtocol
+	UnknownTransport Code = iota
+	UnknownSession
+	BadHandshakeMethod
+	BadRequest
+	Forbidden
+	UnsupportedProtocolVersion
 )
 
-var refusals = [...]string{
+var codeMessages = [...]string{
 	"Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request", "Forbidden", "Unsupported protocol version",
 }
+
+// String returns the message that belongs to the code.
+func (c Code) String() string {
+	if c < 0 || int(c) >= len(codeMessages) {
+		return fmt.Sprintf("Code(%d)", int(c))
+	}
+	return codeMessages[c]
+}
+
+func (c Code) status() int {
+	if c == Forbidden {
+		return http.StatusForbidden
+	}
+	return http.StatusBadRequest
+}
+
+// ConnectionError says why a request is refused (connection_error).
+type ConnectionError struct {
+	// Code and Message are what the client is answered. Message is that of the code, or of the error of Options.AllowRequest.
+	Code    Code
+	Message string
+	// Err says more, which the client is not told; it may be nil. It is ErrCrossOrigin, or wraps it, if that is why, and
+	// the error of Options.AllowRequest as that returned it.
+	Err error
+}
+
+func (e *ConnectionError) Error() string {
+	if e.Err == nil || e.Err.Error() == e.Message {
+		return "engineio: " + e.Message
+	}
+	return fmt.Sprintf("engineio: %s: %v", e.Message, e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *ConnectionError) Unwrap() error { return e.Err }
+
+func refuse(code Code, why error) *ConnectionError { return &ConnectionError{code, code.String(), why} }
+
+// refuseFor is refuse with what there is to say for the log.
+func refuseFor(code Code, why string) *ConnectionError { return refuse(code, errors.New(why)) }

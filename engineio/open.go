@@ -11,7 +11,7 @@ func (e *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 	p := &polling{max: e.set.MaxBuffered}
 	if q.Has("j") {
 		if p.script, p.jsonp = payload.ParseIndex(q.Get("j")); !p.jsonp {
-			e.refuse(w, r, refuse(badRequest, "j is no number"))
+			e.refuse(w, r, refuseFor(BadRequest, "j is no number"))
 			return
 		}
 	}

@@ -75,11 +75,15 @@ type Options struct {
 // CORS configures cross-origin resource sharing, with the names of the npm package of that name.
 type CORS = cors.Options
 
-// Validate tells whether the options mean something: the error names the first one that does not.
+// Validate tells whether the options mean something: the error names the first one that does not. A Server panics with it when
+// it is first used: options that come from elsewhere than the program are validated before.
 func (o *Options) Validate() error {
-	for name, d := range map[string]time.Duration{"PingInterval": o.PingInterval, "PingTimeout": o.PingTimeout, "UpgradeTimeout": o.UpgradeTimeout} {
-		if d < 0 {
-			return fmt.Errorf("engineio: %s is negative: %v", name, d)
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"PingInterval", o.PingInterval}, {"PingTimeout", o.PingTimeout}, {"UpgradeTimeout", o.UpgradeTimeout}} {
+		if d.value < 0 {
+			return fmt.Errorf("engineio: %s is negative: %v", d.name, d.value)
 		}
 	}
 	for _, t := range o.Transports {
@@ -95,7 +99,10 @@ func (o *Options) Validate() error {
 	case o.MaxBuffered < 0:
 		return fmt.Errorf("engineio: MaxBuffered is negative: %d", o.MaxBuffered)
 	}
-	return o.CORS.Validate()
+	if err := o.CORS.Validate(); err != nil {
+		return fmt.Errorf("engineio: CORS: %w", err)
+	}
+	return nil
 }
 
 // settings are Options with their defaults.

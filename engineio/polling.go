@@ -104,12 +104,12 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p == nil, s.state == closed && len(p.out) == 0:
 		s.mu.Unlock()
-		s.server.refuse(w, r, refuse(badRequest, "the session has ended, or has left polling"))
+		s.server.refuse(w, r, refuseFor(BadRequest, "the session has ended, or has left polling"))
 		return
 	case p.get != nil:
 		s.mu.Unlock()
 		s.end(&CloseError{TransportError, errOverlap})
-		s.server.refuse(w, r, refuse(badRequest, errOverlap.Error()))
+		s.server.refuse(w, r, refuse(BadRequest, errOverlap))
 		return
 	}
 	if len(p.out) == 0 {
@@ -130,7 +130,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		}
 		if len(p.out) == 0 { // another transport has taken over
 			s.mu.Unlock()
-			s.server.refuse(w, r, refuse(badRequest, "the session has left polling"))
+			s.server.refuse(w, r, refuseFor(BadRequest, "the session has left polling"))
 			return
 		}
 	}
@@ -223,12 +223,12 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p == nil, s.state != open:
 		s.mu.Unlock()
-		s.server.refuse(w, r, refuse(badRequest, "the session has ended, or has left polling"))
+		s.server.refuse(w, r, refuseFor(BadRequest, "the session has ended, or has left polling"))
 		return
 	case p.posting:
 		s.mu.Unlock()
 		s.end(&CloseError{TransportError, errPosting})
-		s.server.refuse(w, r, refuse(badRequest, errPosting.Error()))
+		s.server.refuse(w, r, refuse(BadRequest, errPosting))
 		return
 	}
 	p.posting = true
@@ -261,7 +261,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
-	s.server.refuse(w, r, refuse(badRequest, why.Error()))
+	reject(w, r, refuse(BadRequest, nil))
 }
 
 // receivePost handles the packets of a POST.

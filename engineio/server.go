@@ -1,16 +1,19 @@
 package engineio
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"baro.dev/engineio/internal/httpcompress"
@@ -25,7 +28,8 @@ import (
 // Those of different sessions run concurrently. A handler that takes long holds up its own session only; one that
 // panics has it closed.
 //
-// The fields must not be changed once the server is in use. A Server must not be copied.
+// The fields must not be changed once the server is in use, which panics if Options.Validate finds fault with them. A Server must
+// not be copied.
 type Server struct {
 	Options Options
 	// OnOpen is called when a session has begun. r is the request that began it; its body must not be used.
@@ -40,12 +44,19 @@ type Server struct {
 	Ended func(s *Session, err *CloseError)
 	// OnClose is called when the session has ended.
 	OnClose func(s *Session, err *CloseError)
+	// OnConnectionError is called for each request that is refused, before it is answered (connection_error). Its calls may be
+	// concurrent. It is not told of requests that come while the server closes, and are answered 503.
+	OnConnectionError func(r *http.Request, err *ConnectionError)
+	// CORSOption is how the log calls Options.CORS, for a package above that has it elsewhere. "": Options.CORS.
+	CORSOption string
 
-	once  sync.Once
-	set   *settings
-	ws    *ws.Server
-	heart *heart
-	crew  crew.Crew
+	once    sync.Once
+	invalid error // of Options
+	set     *settings
+	warned  atomic.Int64 // when the log was warned of a cross-origin request last
+	ws      *ws.Server
+	heart   *heart
+	crew    crew.Crew
 
 	streams streams // of WebTransport
 
@@ -65,12 +76,18 @@ var ErrServerClosed = errors.New("engineio: server is closed")
 // init gets the server ready.
 func (e *Server) init() {
 	e.once.Do(func() {
+		if e.invalid = e.Options.Validate(); e.invalid != nil {
+			return
+		}
 		e.set = e.Options.settings()
 		e.heart = newHeart(e.set.PingInterval)
 		e.sessions = map[string]*Session{}
 		e.ws = e.newWebSocketServer()
 		e.compressor.Threshold = e.set.HTTPCompression
 	})
+	if e.invalid != nil {
+		panic(e.invalid)
+	}
 }
 
 // query is what a request says of itself.
@@ -99,7 +116,6 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, err := e.check(r, q, upgrade)
 	switch {
 	case err != nil:
-		e.set.Logger.Debug("request refused", "remote", r.RemoteAddr, "code", err.code, "error", err)
 		e.refuse(w, r, err)
 	case upgrade:
 		e.serveWebSocket(w, r, q, s)
@@ -117,19 +133,19 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // check decides whether a request is served, in the order of the official server, and returns the session that it is for, nil for a
 // handshake.
-func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refusal) {
+func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *ConnectionError) {
 	set := e.set
 	switch q.transport {
 	case Polling:
 		if !set.polling {
-			return nil, refuse(unknownTransport, "polling is not among the transports")
+			return nil, refuseFor(UnknownTransport, "polling is not among the transports")
 		}
 	case WebSocket:
 		if !set.websocket {
-			return nil, refuse(unknownTransport, "websocket is not among the transports")
+			return nil, refuseFor(UnknownTransport, "websocket is not among the transports")
 		}
 	default:
-		return nil, refuse(unknownTransport, "transport is neither polling nor websocket")
+		return nil, refuseFor(UnknownTransport, "transport is neither polling nor websocket")
 	}
 	if refused := e.checkOrigin(r); refused != nil {
 		return nil, refused
@@ -141,43 +157,43 @@ func (e *Server) check(r *http.Request, q query, upgrade bool) (*Session, *refus
 		}
 		switch {
 		case s == nil || s.overdue():
-			return nil, refuse(unknownSession, "")
+			return nil, refuse(UnknownSession, nil)
 		case !upgrade && s.Transport() != q.transport:
-			return nil, refuse(badRequest, "the session's transport is "+s.Transport())
+			return nil, refuseFor(BadRequest, "the session's transport is "+s.Transport())
 		case q.eio != protocolNames[s.Protocol()]:
-			return nil, refuse(badRequest, "the session's protocol is another one")
+			return nil, refuseFor(BadRequest, "the session's protocol is another one")
 		}
 		return s, nil
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodConnect {
-		return nil, refuse(badHandshakeMethod, r.Method)
+		return nil, refuseFor(BadHandshakeMethod, r.Method)
 	}
 	if upgrade != (q.transport == WebSocket) {
-		return nil, refuse(badRequest, "a request for a WebSocket has transport=websocket, and no other has")
+		return nil, refuseFor(BadRequest, "a request for a WebSocket has transport=websocket, and no other has")
 	}
 	if refused := e.allow(r); refused != nil {
 		return nil, refused
 	}
 	if q.eio != "4" && (q.eio != "3" || !set.AllowEIO3) {
-		return nil, refuse(unsupportedProtocol, "EIO="+q.eio)
+		return nil, refuseFor(UnsupportedProtocolVersion, "EIO="+q.eio)
 	}
 	return nil, nil
 }
 
 // checkOrigin decides about the page that a request comes from.
-func (e *Server) checkOrigin(r *http.Request) *refusal {
+func (e *Server) checkOrigin(r *http.Request) *ConnectionError {
 	origin := r.Header.Get("Origin")
 	switch {
 	case strings.ContainsFunc(origin, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
-		return refuse(badRequest, "illegal character in Origin")
+		return refuseFor(BadRequest, "illegal character in Origin")
 	case !e.set.CORS.Allowed(origin, r.Host):
-		return refuse(forbidden, "cross-origin request from "+origin+": Options.CORS does not allow it")
+		return refuse(Forbidden, fmt.Errorf("%w from %s: %s does not allow it", ErrCrossOrigin, origin, cmp.Or(e.CORSOption, "Options.CORS")))
 	}
 	return nil
 }
 
 // allow asks Options.AllowRequest about a handshake.
-func (e *Server) allow(r *http.Request) *refusal {
+func (e *Server) allow(r *http.Request) *ConnectionError {
 	if e.set.AllowRequest == nil {
 		return nil
 	}
@@ -185,9 +201,7 @@ func (e *Server) allow(r *http.Request) *refusal {
 	if err == nil {
 		return nil
 	}
-	refused := refuse(forbidden, "")
-	refused.message = err.Error()
-	return refused
+	return &ConnectionError{Forbidden, err.Error(), err}
 }
 
 var protocolNames = [...]string{3: "3", 4: "4"}
@@ -195,29 +209,6 @@ var protocolNames = [...]string{3: "3", 4: "4"}
 // isUpgrade reports whether r is for a WebSocket, over whatever version of HTTP.
 func isUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodConnect || strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-}
-
-// refuse answers a request that is not served.
-func (e *Server) refuse(w http.ResponseWriter, r *http.Request, why *refusal) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	if isUpgrade(r) {
-		// What came behind the request is frames, not another request.
-		if r.ProtoMajor == 1 {
-			h.Set("Connection", "close")
-		}
-		h.Set("Content-Type", "text/html")
-		w.WriteHeader(why.status)
-		_, _ = w.Write([]byte(why.message))
-		return
-	}
-	h.Set("Content-Type", "application/json")
-	body, _ := json.Marshal(struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}{why.code, why.message})
-	w.WriteHeader(why.status)
-	_, _ = w.Write(body)
 }
 
 // newSession returns a session that nobody knows yet.

@@ -49,10 +49,9 @@ var (
 func (e *Server) serveStream(w http.ResponseWriter, r *http.Request, open OpenStream) {
 	refused := e.checkOrigin(r)
 	if !e.set.webtransport {
-		refused = refuse(unknownTransport, "webtransport is not among the transports")
+		refused = refuseFor(UnknownTransport, "webtransport is not among the transports")
 	}
 	if refused != nil {
-		e.set.Logger.Debug("request refused", "remote", r.RemoteAddr, "code", refused.code, "error", refused)
 		e.refuse(w, r, refused)
 		return
 	}
@@ -75,7 +74,10 @@ func (e *Server) serveStream(w http.ResponseWriter, r *http.Request, open OpenSt
 		l.close()
 		<-l.done
 	}()
-	if err := e.serveLink(ctx, l, r); err != nil {
+	err = e.serveLink(ctx, l, r)
+	if refused, ok := errors.AsType[*ConnectionError](err); ok {
+		e.tell(r, refused)
+	} else if err != nil {
 		e.set.Logger.Debug("stream refused", "remote", r.RemoteAddr, "error", err)
 	}
 }
@@ -101,9 +103,9 @@ func (e *Server) serveLink(ctx context.Context, l *streamLink, r *http.Request) 
 	s := e.Session(*sid)
 	switch {
 	case s == nil || s.overdue():
-		return refuse(unknownSession, "")
+		return refuse(UnknownSession, nil)
 	case s.Protocol() != 4:
-		return refuse(badRequest, "the session's protocol is another one")
+		return refuseFor(BadRequest, "the session's protocol is another one")
 	}
 	p, refused := s.startProbe(WebTransport)
 	if refused != nil {

@@ -23,24 +23,24 @@ type probe struct {
 const nudge = 100 * time.Millisecond
 
 var (
-	errUpgraded  = refuse(badRequest, "the session has been upgraded")
-	errUpgrading = refuse(badRequest, "another upgrade is under way")
+	errUpgraded  = refuseFor(BadRequest, "the session has been upgraded")
+	errUpgrading = refuseFor(BadRequest, "another upgrade is under way")
 )
 
 // startProbe begins an upgrade of s, which only one transport at a time can.
-func (s *Session) startProbe(transport string) (*probe, *refusal) {
+func (s *Session) startProbe(transport string) (*probe, *ConnectionError) {
 	set := s.server.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.state != open:
-		return nil, refuse(badRequest, "the session has ended")
+		return nil, refuseFor(BadRequest, "the session has ended")
 	case s.poll == nil:
 		return nil, errUpgraded
 	case s.poll.probe != nil:
 		return nil, errUpgrading
 	case set.NoUpgrades || transport != WebSocket && transport != WebTransport:
-		return nil, refuse(badRequest, "the session cannot be upgraded to "+transport)
+		return nil, refuseFor(BadRequest, "the session cannot be upgraded to "+transport)
 	}
 	p := &probe{s: s, start: time.Now()}
 	p.timer = time.AfterFunc(set.UpgradeTimeout, p.tick)

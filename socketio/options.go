@@ -2,9 +2,11 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"baro.dev/engineio"
@@ -64,6 +66,37 @@ type ConnectionStateRecovery struct {
 	MaxLogBytes int
 	// MaxSessions bounds how many clients of each namespace are waited for; the oldest are forgotten. 0: 100,000.
 	MaxSessions int
+}
+
+// Validate tells whether the options mean something: the error names the first one that does not. NewServer panics with it.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	r := o.ConnectionStateRecovery
+	if r == nil {
+		r = &ConnectionStateRecovery{}
+	}
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"ConnectTimeout", int64(o.ConnectTimeout)}, {"Limits.MaxBytes", int64(o.Limits.MaxBytes)}, {"MaxNamespaces", int64(o.MaxNamespaces)},
+		{"MaxChildNamespaces", int64(o.MaxChildNamespaces)}, {"MaxPendingAcks", int64(o.MaxPendingAcks)},
+		{"ConnectionStateRecovery.MaxDisconnectionDuration", int64(r.MaxDisconnectionDuration)},
+		{"ConnectionStateRecovery.MaxLogBytes", int64(r.MaxLogBytes)}, {"ConnectionStateRecovery.MaxSessions", int64(r.MaxSessions)},
+	} {
+		if n.value < 0 {
+			return fmt.Errorf("socketio: %s is negative", n.name)
+		}
+	}
+	if o.Path != "" && !strings.HasPrefix(o.Path, "/") {
+		return fmt.Errorf("socketio: Path does not begin with a slash: %q", o.Path)
+	}
+	if err := o.Engine.Validate(); err != nil {
+		return fmt.Errorf("socketio: Engine: %w", err)
+	}
+	return nil
 }
 
 func orDefault[T comparable](v *T, def T) {

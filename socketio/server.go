@@ -34,15 +34,23 @@ type Server struct {
 	children   int
 	closed     bool
 	created    []func(*Namespace)
+	refused    []func(*http.Request, *engineio.ConnectionError)
 }
 
-// NewServer returns a server. nil options are the defaults; they are copied.
+// NewServer returns a server. nil options are the defaults; they are copied. It panics if Options.Validate finds fault with
+// them: options that come from elsewhere than the program are validated before.
 func NewServer(options *Options) *Server {
+	if err := options.Validate(); err != nil {
+		panic(err)
+	}
 	set := options.withDefaults()
 	s := &Server{set: set, base: strings.TrimSuffix(set.Path, "/"), namespaces: map[string]*Namespace{}}
 	s.files.fs = set.ClientFiles
 	s.decoders.New = func() any { return set.Parser.NewDecoder(&set.Limits) }
-	s.engine = &engineio.Server{Options: set.Engine, OnOpen: s.opened, Arrive: arrive, OnMessage: received, Ended: lost, OnClose: closed}
+	s.engine = &engineio.Server{
+		Options: set.Engine, CORSOption: "Options.Engine.CORS",
+		OnOpen: s.opened, Arrive: arrive, OnMessage: received, Ended: lost, OnClose: closed, OnConnectionError: s.connectionError,
+	}
 	s.Namespace = s.Of("/")
 	return s
 }
@@ -120,6 +128,23 @@ func (s *Server) OnNewNamespace(f func(*Namespace)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.created = append(s.created, f)
+}
+
+// OnConnectionError has f called for each request that is refused, before it is answered (connection_error of the engine). Its
+// calls may be concurrent. Clients that middleware refuses are not among them: their requests have been served.
+func (s *Server) OnConnectionError(f func(r *http.Request, err *engineio.ConnectionError)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, f)
+}
+
+func (s *Server) connectionError(r *http.Request, err *engineio.ConnectionError) {
+	s.mu.RLock()
+	all := s.refused
+	s.mu.RUnlock()
+	for _, f := range all {
+		f(r, err)
+	}
 }
 
 func (s *Server) announce(n *Namespace) {

@@ -53,6 +53,7 @@ func newSocketIO(s *Server) *socketIO {
 		o.Engine.CORS = &engineio.CORS{Origins: s.config.AllowOrigins}
 	}
 	k.io = socketio.NewServer(o)
+	k.io.Engine().CORSOption = "--allow-origin"
 	k.io.Use(func(c *socketio.Socket) error {
 		if err := s.clients.take(); err != nil {
 			return socketError(err)
