@@ -32,7 +32,7 @@ func TestRequestContext(t *testing.T) {
 				send(...string)
 				recv() string
 			}
-			end := func() {}
+			var end func()
 			if transport == "polling" {
 				p := poll(t, server.URL)
 				p.url += "&user=another"
