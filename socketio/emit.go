@@ -134,7 +134,8 @@ func (s *Socket) emit(f Flags, event string, args []any, ack uint64, wanted bool
 		q := p // p itself does not escape
 		s.tellOutgoing(&q)
 	}
-	if s.nsp.recovery() != nil && !wanted && !f.Volatile && s.state.Load() == connected {
+	// What is emitted to a client that is just coming back has its place behind what that has missed.
+	if s.nsp.recovery() != nil && !wanted && !f.Volatile && (s.recovered || s.state.Load() == connected) {
 		q := p
 		return s.nsp.adapter.Broadcast(&q, &BroadcastOptions{Rooms: []string{s.id}, Flags: f, told: true})
 	}

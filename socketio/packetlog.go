@@ -3,6 +3,7 @@ package socketio
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type packetLog struct {
 	nsp *Namespace
 	set *ConnectionStateRecovery
+	tag string // that offsets begin with
 
 	mu      sync.Mutex
 	first   uint64 // the position of entries[head]; they begin with 1
@@ -50,7 +52,7 @@ type saved struct {
 const entryBytes = 160
 
 func newPacketLog(n *Namespace, set *ConnectionStateRecovery) *packetLog {
-	return &packetLog{nsp: n, set: set, first: 1, sessions: map[string]*saved{}}
+	return &packetLog{nsp: n, set: set, tag: newID()[:6], first: 1, sessions: map[string]*saved{}}
 }
 
 func (l *packetLog) end() uint64 { return l.first + uint64(len(l.entries)-l.head) }
@@ -88,7 +90,7 @@ func (l *packetLog) broadcast(m *MemoryAdapter, p *parser.Packet, o *BroadcastOp
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at := l.end()
-	if encoded, err = codec.AppendArgument(encoded, offsetOf(at)); err != nil {
+	if encoded, err = codec.AppendArgument(encoded, l.offset(at)); err != nil {
 		return err
 	}
 	l.append(logEntry{rooms: o.Rooms, except: o.Except, messages: encoded, at: time.Now(), uncompressed: o.Flags.Uncompress})
@@ -203,7 +205,7 @@ func (l *packetLog) restore(pid, offset string) *RestoredSession {
 	var seen uint64
 	if offset != "" {
 		var ok bool
-		if seen, ok = parseOffset(offset); !ok || seen >= l.end() {
+		if seen, ok = l.position(offset); !ok || seen >= l.end() {
 			return nil
 		}
 	}
@@ -249,13 +251,15 @@ func (s *saved) isIn(rooms []string) bool {
 	return false
 }
 
-// offsetOf is a position as clients have it.
-func offsetOf(at uint64) string { return strconv.FormatUint(at, 36) }
+// offset is a position as clients have it. It begins with what only the log knows: clients take any string for an offset that a
+// volatile event ends with.
+func (l *packetLog) offset(at uint64) string { return l.tag + strconv.FormatUint(at, 36) }
 
-func parseOffset(offset string) (uint64, bool) {
-	if len(offset) > 13 {
+func (l *packetLog) position(offset string) (at uint64, ok bool) {
+	digits, ok := strings.CutPrefix(offset, l.tag)
+	if !ok || len(digits) > 13 {
 		return 0, false
 	}
-	at, err := strconv.ParseUint(offset, 36, 64)
+	at, err := strconv.ParseUint(digits, 36, 64)
 	return at, err == nil
 }

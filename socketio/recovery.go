@@ -22,7 +22,7 @@ func (s *Socket) recover(auth parser.Value) {
 	if !auth.IsZero() && auth.Decode(&r) == nil {
 		pid, _ := r.PID.(string)
 		offset, ok := r.Offset.(string)
-		if len(pid) > pidSecret && len(pid) <= 2*pidSecret+16 && (ok || r.Offset == nil) {
+		if len(pid) > pidSecret && len(pid) <= 2*pidSecret+16 && (ok && offset != "" || r.Offset == nil) {
 			s.nsp.expire(pid)
 			if restored := s.nsp.adapter.RestoreSession(pid, offset); restored != nil {
 				s.id, m.pid, s.data, s.recovered = restored.ID, restored.PID, restored.Data, true

@@ -31,10 +31,14 @@ func offset(t *testing.T, event string) (rest, offset string) {
 	return strings.TrimSuffix(event, `,"`+offset+`"]`) + "]", offset
 }
 
-// back connects again.
+// back connects again. A client that has no offset says none.
 func back(t *testing.T, url, pid, offset string) *peer {
 	t.Helper()
 	p := dial(t, url)
+	if offset == "" {
+		p.send(fmt.Sprintf(`0{"pid":%q}`, pid))
+		return p
+	}
 	p.send(fmt.Sprintf(`0{"pid":%q,"offset":%q}`, pid, offset))
 	return p
 }
