@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"baro.dev/internal/jsonstring"
 )
 
 // The envelope is a message as a JSON object. All transports that need one use this one:
@@ -22,16 +24,16 @@ func (m *Message) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"offset":`...)
 	dst = strconv.AppendUint(dst, m.Offset, 10)
 	dst = append(dst, `,"epoch":`...)
-	dst = appendJSONString(dst, m.Epoch)
+	dst = jsonstring.Append(dst, m.Epoch)
 	dst = append(dst, `,"id":`...)
-	dst = appendJSONString(dst, m.ID)
+	dst = jsonstring.Append(dst, m.ID)
 	if m.Event != "" {
 		dst = append(dst, `,"event":`...)
-		dst = appendJSONString(dst, m.Event)
+		dst = jsonstring.Append(dst, m.Event)
 	}
 	if m.User != "" {
 		dst = append(dst, `,"user":`...)
-		dst = appendJSONString(dst, m.User)
+		dst = jsonstring.Append(dst, m.User)
 	}
 	dst = append(dst, `,"time":"`...)
 	dst = m.Time.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
@@ -41,7 +43,7 @@ func (m *Message) AppendJSON(dst []byte) []byte {
 		return append(dst, `"}`...)
 	}
 	dst = append(dst, `","data":`...)
-	dst = appendJSONString(dst, m.Data)
+	dst = jsonstring.Append(dst, m.Data)
 	return append(dst, '}')
 }
 
@@ -92,48 +94,4 @@ func invalidJSON(err error) error {
 		return &InvalidError{What: "envelope", Reason: fmt.Sprintf("%q cannot be a %s", wrong.Field, wrong.Value)}
 	}
 	return &InvalidError{What: "envelope", Reason: err.Error()}
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendJSONString appends s as a JSON string. What is not valid UTF-8, which no published message contains, becomes
-// U+FFFD.
-func appendJSONString[T string | []byte](dst []byte, s T) []byte {
-	dst = append(dst, '"')
-	plain := 0 // where what needs no escape begins
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			r, size = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			if r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
-		}
-		dst = append(dst, s[plain:i]...)
-		switch {
-		case c >= utf8.RuneSelf:
-			dst = append(dst, "\ufffd"...)
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i += size
-		plain = i
-	}
-	dst = append(dst, s[plain:]...)
-	return append(dst, '"')
 }

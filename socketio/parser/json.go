@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"baro.dev/internal/jsonstring"
 )
 
 // JSON is the default codec, that of socket.io-parser 4: a packet is one text message, then a binary message for each
@@ -157,7 +159,7 @@ func (jsonCodec) AppendArgument(encoded []Message, argument string) ([]Message, 
 	if longer[len(longer)-1] != '[' {
 		longer = append(longer, ',')
 	}
-	longer = append(appendString(longer, argument), ']')
+	longer = append(jsonstring.Append(longer, argument), ']')
 	messages := slices.Clone(encoded)
 	messages[0].Data = longer
 	return messages, nil

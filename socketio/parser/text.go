@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"sync"
-	"unicode/utf8"
+
+	"baro.dev/internal/jsonstring"
 )
 
 // A Text is JSON being written, with the binary values in it kept aside: what the values of every codec can be turned
@@ -37,7 +38,7 @@ func (t *Text) AppendBinary(data []byte, shared bool) {
 }
 
 // AppendString appends s as a JSON string. What is not UTF-8 in it becomes U+FFFD.
-func (t *Text) AppendString(s string) { t.JSON = appendString(t.JSON, s) }
+func (t *Text) AppendString(s string) { t.JSON = jsonstring.Append(t.JSON, s) }
 
 // AppendValue appends a received value: as it came if that was JSON.
 func (t *Text) AppendValue(v Value) error {
@@ -106,50 +107,3 @@ func PutText(t *Text) {
 
 // texts is a cache, not state.
 var texts = sync.Pool{New: func() any { return new(Text) }}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString escapes what RFC 8259 section 7 says must be, and U+2028 and U+2029, which older JavaScript takes for
-// line breaks where JSONP has them.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	plain := 0 // where what needs no escape begins
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		size := 1
-		var r rune
-		if c >= utf8.RuneSelf {
-			if r, size = utf8.DecodeRuneInString(s[i:]); (r != utf8.RuneError || size > 1) && r != '\u2028' && r != '\u2029' {
-				i += size
-				continue
-			}
-		}
-		dst = append(dst, s[plain:i]...)
-		switch {
-		case r == '\u2028' || r == '\u2029':
-			dst = append(dst, `\u202`...)
-			dst = append(dst, hexDigits[r&15])
-		case c >= utf8.RuneSelf:
-			dst = append(dst, "\ufffd"...)
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, `\n`...)
-		case c == '\r':
-			dst = append(dst, `\r`...)
-		case c == '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
-		}
-		i += size
-		plain = i
-	}
-	dst = append(dst, s[plain:]...)
-	return append(dst, '"')
-}
