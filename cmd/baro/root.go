@@ -25,7 +25,10 @@ func (e usageError) Unwrap() error { return e.error }
 
 // run runs the command and gives its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	return execute(newRoot(), args, stdout, stderr)
+}
+
+func execute(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -60,7 +63,7 @@ A flag on the command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newVersion())
+	root.AddCommand(newServe(), newToken(), newVersion())
 	return root
 }
 
