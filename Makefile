@@ -93,6 +93,7 @@ race: bin/tally ## Run the tests, with the race detector, and without it those t
 			(cd $$module && go test -json -race -shuffle=on -timeout=10m ./...) || failed=1; \
 		done; \
 		go test -json -race -shuffle=on -timeout=10m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
+		go test -json -race -shuffle=on -timeout=10m ./engineio -args -front || failed=1; \
 		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
 		exit $$failed; } | bin/tally
 

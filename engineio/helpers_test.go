@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,9 @@ import (
 
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
+
+// front has all tests come in by Server.Serve, not by a server of net/http.
+var front = flag.Bool("front", false, "serve by Server.Serve")
 
 // site is a server and what clients need to reach it.
 type site struct {
@@ -46,7 +50,12 @@ func openBeside(t testing.TB, e *engineio.Server) *site {
 	}
 	s := &site{t: t, server: e, http: httptest.NewUnstartedServer(e)}
 	s.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	s.http.Start()
+	if *front {
+		s.http.URL = "http://" + s.http.Listener.Addr().String()
+		go func() { _ = e.Serve(s.http.Listener) }()
+	} else {
+		s.http.Start()
+	}
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
 	s.client = &http.Client{Transport: transport, Timeout: 2 * patience}
 	t.Cleanup(func() {

@@ -49,6 +49,8 @@ type Server struct {
 	OnConnectionError func(r *http.Request, err *ConnectionError)
 	// CORSOption is how the log calls Options.CORS, for a package above that has it elsewhere. "": Options.CORS.
 	CORSOption string
+	// Handler answers the requests for other paths than Options.Path. nil: they are not found.
+	Handler http.Handler
 
 	once    sync.Once
 	invalid error // of Options
@@ -99,7 +101,12 @@ type query struct {
 // ServeHTTP serves a request of a client: the handshake, a poll, a POST, or the opening of a WebSocket.
 func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.init()
-	if e.set.Path != "" && r.URL.Path != e.set.Path {
+	switch {
+	case e.isOurs(r.URL.Path):
+	case e.Handler != nil:
+		e.Handler.ServeHTTP(w, r)
+		return
+	default:
 		http.NotFound(w, r)
 		return
 	}
@@ -110,8 +117,7 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.serveStream(w, r, open)
 		return
 	}
-	values := r.URL.Query()
-	q := query{values, values.Get("sid"), values.Get("transport"), values.Get("EIO")}
+	q := queryOf(r)
 	upgrade := isUpgrade(r)
 	s, err := e.check(r, q, upgrade)
 	switch {
@@ -129,6 +135,16 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
+}
+
+// isOurs says whether a path is that of the server.
+func (e *Server) isOurs(path string) bool {
+	return e.set.Path == "" || path == e.set.Path
+}
+
+func queryOf(r *http.Request) query {
+	values := r.URL.Query()
+	return query{values, values.Get("sid"), values.Get("transport"), values.Get("EIO")}
 }
 
 // check decides whether a request is served, in the order of the official server, and returns the session that it is for, nil for a

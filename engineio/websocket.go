@@ -26,7 +26,15 @@ func (e *Server) newWebSocketServer() *ws.Server {
 			Queue:       ws.Queue{MaxBytes: e.set.MaxBuffered},
 			Logger:      e.set.Logger,
 		},
-		OnOpen:    func(c *ws.Socket, r *http.Request) { r.Context().Value(openerKey{}).(opener).opened(c, r) },
+		Handler: e,
+		Admit:   e.admit,
+		OnOpen: func(c *ws.Socket, r *http.Request) {
+			o, ok := c.Data.(opener) // admitted
+			if !ok {
+				o = r.Context().Value(openerKey{}).(opener)
+			}
+			o.opened(c, r)
+		},
 		OnMessage: func(c *ws.Socket, m ws.Message) { c.Data.(receiver).frame(c, m) },
 		OnClose: func(c *ws.Socket, err error) {
 			if r, ok := c.Data.(receiver); ok {
@@ -96,6 +104,12 @@ func (surplus) gone(error)                   {}
 type newcomer Session
 
 func (n *newcomer) opened(c *ws.Socket, r *http.Request) {
+	n.begin(c)
+	(*Session)(n).started(r)
+}
+
+// begin has c be the transport of the session, and others know it.
+func (n *newcomer) begin(c *ws.Socket) {
 	s := (*Session)(n)
 	c.Data = s
 	l := socketLink{c, s.format}
@@ -104,7 +118,6 @@ func (n *newcomer) opened(c *ws.Socket, r *http.Request) {
 	s.appear()
 	_ = l.send(payload.Packet{Type: payload.Open, Data: s.handshake([]string{})}, false)
 	s.mu.Unlock()
-	s.started(r)
 }
 
 // served forgets a session without a WebSocket.

@@ -2,14 +2,63 @@ package socketio_test
 
 import (
 	"compress/gzip"
+	"context"
+	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"baro.dev/engineio"
 	"baro.dev/socketio"
 )
+
+// Serve serves clients, files and what others answer.
+func TestServe(t *testing.T) {
+	server := socketio.NewServer(&socketio.Options{
+		ClientFiles: fstest.MapFS{"socket.io.js": {Data: []byte("/* client */")}},
+		Handler:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.URL.Path)) }),
+		Engine:      engineio.Options{Logger: slog.New(slog.DiscardHandler)},
+	})
+	server.On("question", func(e *socketio.Event) { _ = e.Ack(e.Args()...) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	url := "http://" + l.Addr().String()
+
+	p := dial(t, url)
+	p.connect("0")
+	p.send(`21["question",42]`)
+	p.expect(`31[42]`)
+	for path, want := range map[string]string{"/socket.io/socket.io.js": "/* client */", "/about": "/about"} {
+		resp, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != want {
+			t.Errorf("%s: %q, %v", path, body, err)
+		}
+	}
+
+	p.close()
+	http.DefaultClient.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := server.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
 
 func TestClientFiles(t *testing.T) {
 	script := strings.Repeat("console.log('socket.io');\n", 100)

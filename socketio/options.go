@@ -49,6 +49,8 @@ type Options struct {
 	MaxChildNamespaces int
 	// MaxPendingAcks is how many acknowledgements of one socket may be waited for. 0: 10,000.
 	MaxPendingAcks int
+	// Handler answers the requests for other paths. nil: they are not found.
+	Handler http.Handler
 	// Engine configures the layer below: transports, heartbeat, sizes, CORS, Inline, the logger. Its Path is not used.
 	Engine engineio.Options
 }
@@ -128,6 +130,6 @@ func (o *Options) withDefaults() *Options {
 		orDefault(&r.MaxSessions, 100_000)
 		set.ConnectionStateRecovery = &r
 	}
-	set.Engine.Path = ""
+	set.Engine.Path = strings.TrimSuffix(set.Path, "/") + "/"
 	return &set
 }

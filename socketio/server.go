@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -44,13 +45,14 @@ func NewServer(options *Options) *Server {
 		panic(err)
 	}
 	set := options.withDefaults()
-	s := &Server{set: set, base: strings.TrimSuffix(set.Path, "/"), namespaces: map[string]*Namespace{}}
+	s := &Server{set: set, base: strings.TrimSuffix(set.Engine.Path, "/"), namespaces: map[string]*Namespace{}}
 	s.files.fs = set.ClientFiles
 	s.decoders.New = func() any { return set.Parser.NewDecoder(&set.Limits) }
 	s.engine = &engineio.Server{
 		Options: set.Engine, CORSOption: "Options.Engine.CORS",
 		OnOpen: s.opened, Arrive: arrive, OnMessage: received, Ended: lost, OnClose: closed, OnConnectionError: s.connectionError,
 	}
+	s.engine.Handler = s
 	s.Namespace = s.Of("/")
 	return s
 }
@@ -59,14 +61,27 @@ func NewServer(options *Options) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rest, ok := strings.CutPrefix(r.URL.Path, s.base)
 	switch {
-	case ok && (rest == "" || rest == "/"):
+	case ok && rest == "/":
+		s.engine.ServeHTTP(w, r)
+	case ok && rest == "":
+		u := *r.URL
+		u.Path += "/"
+		r = r.WithContext(r.Context()) // a copy
+		r.URL = &u
 		s.engine.ServeHTTP(w, r)
 	case ok && !s.set.NoClient && strings.HasPrefix(rest, "/"):
 		s.files.serve(w, r, rest[1:], s.set.Engine.CORS)
+	case s.set.Handler != nil:
+		s.set.Handler.ServeHTTP(w, r)
 	default:
 		http.NotFound(w, r)
 	}
 }
+
+// Serve accepts connections from l and serves them until Close, or until l fails; it closes l. It returns a non-nil error:
+// http.ErrServerClosed after Close. It costs less than to have an http.Server serve, since WebSockets are opened without it: see
+// engineio.Server.Serve.
+func (s *Server) Serve(l net.Listener) error { return s.engine.Serve(l) }
 
 // Engine returns the server of the layer below.
 func (s *Server) Engine() *engineio.Server { return s.engine }

@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -33,6 +34,7 @@ func (s *Server) newFront(l net.Listener) *front {
 		MaxHeaderBytes:    int(min(s.Options.Limits.maxHeaderBytes(), 1<<30)),
 		ConnContext:       withRefusal,
 		ConnState:         f.count,
+		ErrorLog:          slog.NewLogLogger(s.settings().logger.Handler(), slog.LevelError),
 	}
 	return f
 }
@@ -101,7 +103,7 @@ func (s *Server) isDraining() bool {
 
 // ServeHTTP answers what net/http has read.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.server.Handler != nil && !wantsWebSocket(r) {
+	if f.server.Handler != nil && (f.server.Admit != nil || !wantsWebSocket(r)) {
 		f.server.Handler.ServeHTTP(w, r)
 		return
 	}

@@ -27,6 +27,10 @@ type Server struct {
 	OnClose func(c *Socket, err error)
 	// Handler answers the requests that come to Serve and are not for a WebSocket. nil: they are refused.
 	Handler http.Handler
+	// Admit, if set, decides about the well-formed requests for a WebSocket that Serve can answer without net/http, in place of
+	// Options.CheckOrigin and Options.AllowedOrigins. It is called on the event loop and must not block. All requests that it does
+	// not admit, or does not see, go to Handler, which has to be set, and refuses them, or passes them on to ServeHTTP.
+	Admit func(r *http.Request) (a Admission, ok bool)
 	// Inline promises that no handler blocks, nor Options.CheckOrigin. On Linux the event loop then calls them itself,
 	// which is fastest, and what OnMessage sends while more input waits leaves together. Handlers must not wait for
 	// anything, so nothing of Write, Writer and the Block policy: room in a queue comes about when the loop goes on.
@@ -46,6 +50,14 @@ type Server struct {
 	fronts   map[*front]struct{}
 	loops    *loops
 	portable *hub // of the connections that have no event loop; nil: there has been none
+}
+
+// Admission is how a request for a WebSocket is admitted.
+type Admission struct {
+	// Data is the Socket's from the beginning.
+	Data any
+	// Header is added to the response, save what is not for others to set.
+	Header http.Header
 }
 
 // defaultLoops is what 0 stands for in Server.Loops. Only a test sets it, to be run with either driver.

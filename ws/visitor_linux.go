@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"baro.dev/internal/eventloop"
+	"baro.dev/ws/internal/handshake"
 	"baro.dev/ws/internal/requesthead"
 )
 
@@ -188,14 +189,14 @@ func (v *visitor) remoteAddr() string {
 // requested looks at a request whose head is whole.
 func (v *visitor) requested(p []byte, head int) {
 	s := v.front.server
-	if s.OnOpen == nil && s.Options.CheckOrigin == nil && len(s.Options.Subprotocols) == 0 {
+	if s.OnOpen == nil && s.Admit == nil && s.Options.CheckOrigin == nil && len(s.Options.Subprotocols) == 0 {
 		// Nobody sees the request, and nothing of it stays.
 		r := v.local().head.Parse(p[:head])
 		if r == nil {
 			v.handOver(p, nil)
 			return
 		}
-		v.answer(p, head, r, s.Options.checkOrigin(r))
+		v.answer(p, head, r, Admission{}, s.Options.checkOrigin(r))
 		return
 	}
 	r := requesthead.Parse(&visitContext{context.Background(), v.front, v.localAddr()}, p[:head])
@@ -205,10 +206,12 @@ func (v *visitor) requested(p []byte, head int) {
 	}
 	r.RemoteAddr = v.remoteAddr()
 	switch {
+	case s.Admit != nil:
+		v.admit(p, head, r)
 	case s.Options.CheckOrigin == nil:
-		v.answer(p, head, r, s.Options.checkOrigin(r))
+		v.answer(p, head, r, Admission{}, s.Options.checkOrigin(r))
 	case s.Inline:
-		v.ask(r, func(err error) { v.answer(p, head, r, err) })
+		v.ask(r, func(err error) { v.answer(p, head, r, Admission{}, err) })
 	default: // it may block
 		if v.buf == nil {
 			v.buf = newBuffer(len(p))
@@ -219,6 +222,32 @@ func (v *visitor) requested(p []byte, head int) {
 			v.verdict <- err
 			v.conn.Attend()
 		})
+	}
+}
+
+// admit asks Server.Admit. Should that panic, or end the goroutine, the request is left to the handler as well.
+func (v *visitor) admit(p []byte, head int, r *http.Request) {
+	decided := false
+	defer func() {
+		if decided {
+			return
+		}
+		if cause := recover(); cause != nil {
+			v.set.logger.Error("Admit panicked", "remote", r.RemoteAddr, "panic", cause, "stack", string(debug.Stack()))
+		}
+		v.handOver(p, nil)
+	}()
+	var admission Admission
+	_, err := handshake.Check(r)
+	ok := err == nil
+	if ok {
+		admission, ok = v.front.server.Admit(r)
+	}
+	decided = true
+	if ok {
+		v.answer(p, head, r, admission, nil)
+	} else {
+		v.handOver(p, nil)
 	}
 }
 
@@ -236,11 +265,11 @@ func (v *visitor) ask(r *http.Request, decided func(error)) {
 
 // decide goes on when CheckOrigin has answered.
 func (v *visitor) decide(err error) {
-	v.answer(v.buf.b, v.head, v.request, err)
+	v.answer(v.buf.b, v.head, v.request, Admission{}, err)
 }
 
 // answer opens the WebSocket, or leaves it to net/http to refuse it.
-func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
+func (v *visitor) answer(p []byte, head int, r *http.Request, a Admission, refused error) {
 	s := v.front.server
 	up := &upgraded{}
 	var response []byte
@@ -248,6 +277,9 @@ func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
 	if err == nil {
 		local := v.local()
 		response, err = up.negotiate(local.response[:0], r, &s.Options)
+		if err == nil {
+			response = handshake.AppendHeader(response, a.Header)
+		}
 		local.response = response[:0]
 	}
 	if err != nil {
@@ -265,7 +297,7 @@ func (v *visitor) answer(p []byte, head int, r *http.Request, refused error) {
 		s.leave()
 		return
 	}
-	c := &Socket{server: s, core: core{inline: s.Inline, looped: true}}
+	c := &Socket{server: s, Data: a.Data, core: core{inline: s.Inline, looped: true}}
 	l := (*looped)(c)
 	c.init(l, set, false, up.subprotocol, up.deflate, p[head:])
 	c.place.peer = v.peer

@@ -4,7 +4,6 @@ package peers
 
 import (
 	"net"
-	"net/http"
 
 	"baro.dev/engineio"
 	"baro.dev/socketio"
@@ -20,6 +19,6 @@ func baroSocketIO(inline bool) func(net.Listener, Options) error {
 			io.OnConnection(func(s *socketio.Socket) { s.Join(room) })
 			io.On("publish", func(e *socketio.Event) { _ = io.To(room).Emit("message", e.Args()...) })
 		}
-		return http.Serve(l, io)
+		return io.Serve(l)
 	}
 }
