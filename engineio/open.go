@@ -8,7 +8,7 @@ import (
 
 // open answers the handshake by polling.
 func (e *Server) open(w http.ResponseWriter, r *http.Request, q query) {
-	p := &polling{max: e.set.MaxBuffered}
+	p := &polling{max: e.set.MaxBuffered, asked: e.heart.now()}
 	if q.Has("j") {
 		if p.script, p.jsonp = payload.ParseIndex(q.Get("j")); !p.jsonp {
 			e.refuse(w, r, refuseFor(BadRequest, "j is no number"))

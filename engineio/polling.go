@@ -15,9 +15,6 @@ import (
 	"baro.dev/engineio/internal/payload"
 )
 
-// lastPoll is how long the poll may take to come that learns of the end of the session.
-const lastPoll = 30 * time.Second
-
 // polling is a session that the client polls. Session.mu guards it.
 type polling struct {
 	max     int    // bytes that may wait
@@ -29,7 +26,9 @@ type polling struct {
 	posting bool
 	late    bool // that poll has come when the client should have stopped polling
 	probe   *probe
-	why     *CloseError // of a session that is closing
+	asked   time.Duration // of the heart: when a poll was answered last, or the handshake
+	why     *CloseError   // of a session that is closing
+	told    chan struct{} // of one that has departed: closed when the client has got all
 }
 
 // outgoing is a packet that waits for a poll.
@@ -136,7 +135,8 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	}
 	out := p.out
 	p.out, p.size = nil, 0
-	last, why := s.state == closing && s.poll == p, p.why
+	p.asked = s.server.heart.now()
+	last, why := s.state != open && s.poll == p, p.why
 	if n := len(out) - 1; last && n > 0 && out[n].Type == payload.Close {
 		// Clients handle a close packet before the messages that came with it: it is for the next poll.
 		p.out, p.size = out[n:], packetBytes
@@ -144,6 +144,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	if last {
+		defer s.told(p)
 		defer s.finish(why)
 	}
 	if err := s.answer(w, r, p, out); err != nil && !last {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"baro.dev/engineio/internal/httpcompress"
 	"baro.dev/engineio/internal/payload"
@@ -274,7 +273,7 @@ func (s *Session) started(r *http.Request) {
 	draining := e.draining
 	e.mu.Unlock()
 	if draining {
-		s.close(&CloseError{Reason: ServerClose})
+		s.depart()
 	}
 }
 
@@ -339,29 +338,6 @@ func (e *Server) forget(s *Session) {
 	delete(e.sessions, s.id)
 }
 
-// farewellTime is how long a poll may take to come that was sent with the packet by which the client said goodbye.
-const farewellTime = time.Second
-
-// expectFarewell has the poll answered that was sent with the packet by which the client of s said goodbye, and came after it.
-func (e *Server) expectFarewell(s *Session) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.farewells == nil {
-		e.farewells = map[string]*Session{}
-	}
-	e.farewells[s.id] = s
-	time.AfterFunc(farewellTime, func() { e.farewell(s.id) })
-}
-
-// farewell returns the session whose farewell is expected, once.
-func (e *Server) farewell(id string) *Session {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.farewells[id]
-	delete(e.farewells, id)
-	return s
-}
-
 // left is called when the last handler of a session has returned.
 func (e *Server) left() {
 	e.mu.Lock()
@@ -374,21 +350,30 @@ func (e *Server) left() {
 }
 
 // Shutdown accepts no more sessions, closes those there are, what was sent before leaving first, and waits until all have ended
-// and their handlers have returned. When ctx is done, what is left is cut, and Shutdown returns context.Cause(ctx).
+// and their handlers have returned. Of clients that poll it waits for the next poll, which brings what was sent and then the
+// end: for up to 5 seconds after the last one, when clients that are still there have come back; and as long as e is served, polls
+// that come later are answered so for 30 seconds. When ctx is done, what is left is cut, and Shutdown returns context.Cause(ctx).
 func (e *Server) Shutdown(ctx context.Context) error {
 	all, empty := e.drain()
+	var partings []parting
 	for _, s := range all {
-		s.close(&CloseError{Reason: ServerClose})
+		if p, waits := s.depart(); waits {
+			partings = append(partings, p)
+		}
 	}
+	ended := false
 	select {
 	case <-empty:
-		err := e.streams.shutdown(ctx)
-		e.crew.Close()
-		return errors.Join(err, e.ws.Shutdown(ctx))
+		ended = e.awaitPolls(ctx, partings)
 	case <-ctx.Done():
+	}
+	if !ended {
 		_ = e.Close()
 		return context.Cause(ctx)
 	}
+	err := e.streams.shutdown(ctx)
+	e.crew.Close()
+	return errors.Join(err, e.ws.Shutdown(ctx))
 }
 
 // Close accepts no more sessions, and ends those there are at once.
@@ -397,6 +382,7 @@ func (e *Server) Close() error {
 	for _, s := range all {
 		s.end(&CloseError{Reason: ServerClose})
 	}
+	e.forgetFarewells()
 	e.streams.close()
 	e.crew.Close()
 	return e.ws.Close()

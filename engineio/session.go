@@ -3,6 +3,7 @@ package engineio
 import (
 	"net"
 	"sync"
+	"time"
 
 	"baro.dev/engineio/internal/payload"
 )
@@ -205,15 +206,22 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	s.state = closed
 	l = s.link
 	var probe *probe
-	farewell := false
+	var farewell time.Duration
 	if p := s.poll; p != nil {
 		probe, p.probe = p.probe, nil
-		farewell = why.Reason == TransportClose && p.get == nil
-		p.leave(why)
+		switch {
+		case p.told != nil:
+			farewell = lastPoll
+		case why.Reason == TransportClose && p.get == nil:
+			farewell = goodbyeTime
+		}
+		if p.told == nil {
+			p.leave(why)
+		}
 	}
 	s.mu.Unlock()
-	if farewell {
-		s.server.expectFarewell(s)
+	if farewell > 0 {
+		s.server.expectFarewell(s, farewell)
 	}
 	if why.Reason == ForcedClose || why.Reason == ServerClose {
 		s.inbox.mute()

@@ -65,7 +65,7 @@ func TestShutdownTimeout(t *testing.T) {
 	e := calm()
 	all := ends(e)
 	s := open(t, e)
-	s.poll(4)
+	_ = e.Session(s.poll(4)).Send(text("for the next poll"))
 	cause := errors.New("enough")
 	ctx, cancel := context.WithTimeoutCause(context.Background(), 20*time.Millisecond, cause)
 	defer cancel()

@@ -253,8 +253,9 @@ func (s *Server) emptied(n *Namespace) {
 }
 
 // Close accepts no more clients and closes those there are: what was sent before leaves first, their sockets are
-// disconnected with ServerShuttingDown, and Close waits until the handlers have returned. When ctx is done, what is left
-// is cut, and Close returns context.Cause(ctx). The adapters are closed last.
+// disconnected with ServerShuttingDown, and Close waits until the handlers have returned. A client that is between two polls is
+// waited for, up to 5 seconds after its last one (engineio.Server.Shutdown). When ctx is done, what is left is cut, and Close
+// returns context.Cause(ctx). The adapters are closed last.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
