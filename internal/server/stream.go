@@ -59,19 +59,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 	if lost {
 		begin = f.lost
 	}
-	if out.write(begin(start)) != nil {
-		return nil
-	}
-	next, ok := s.catchUp(out, name, batch, f)
-	if !ok {
-		return nil
-	}
 	q := newQueue(f, s.config.QueueBytes, func() {
 		s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
 		out.cut()
 	})
-	subscription, err := s.hub.Subscribe(name, channel.After(next), q)
-	if err != nil {
+	subscription := s.catchUp(out, name, begin(start), batch, q)
+	if subscription == nil {
 		return nil
 	}
 	defer subscription.Close()
@@ -79,24 +72,36 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 	return nil
 }
 
-// catchUp writes what the client missed, part by part, and says where it ends. Should the history be faster than the
-// client, it says no: the client comes back, and is told.
-func (s *Server) catchUp(out *output, name string, batch channel.Batch, f *format) (channel.Position, bool) {
+// catchUp writes begin, and what the client missed, part by part; the last of them when the subscription has begun that puts the
+// rest into q, since writing takes its time. Should the history be faster than the client, there is none: the client comes
+// back, and is told.
+func (s *Server) catchUp(out *output, name string, begin []byte, batch channel.Batch, q *queue) *channel.Subscription {
+	parts := [][]byte{begin}
 	for {
-		parts := make([][]byte, len(batch.Messages))
-		for i, m := range batch.Messages {
-			parts[i] = f.message(m)
+		for _, m := range batch.Messages {
+			parts = append(parts, q.format.message(m))
 		}
-		if len(parts) > 0 && out.write(parts...) != nil {
-			return channel.Position{}, false
-		}
+		var subscription *channel.Subscription
 		if !batch.More {
-			return batch.Next, true
+			var err error
+			if subscription, err = s.hub.Subscribe(name, channel.After(batch.Next), q); err != nil {
+				return nil
+			}
+		}
+		if out.write(parts...) != nil {
+			if subscription != nil {
+				subscription.Close()
+			}
+			return nil
+		}
+		if subscription != nil {
+			return subscription
 		}
 		var err error
 		if batch, err = s.hub.Read(name, channel.After(batch.Next), catchUpBytes); err != nil {
-			return channel.Position{}, false
+			return nil
 		}
+		parts = parts[:0]
 	}
 }
 
