@@ -35,6 +35,7 @@ func TestHeaders(t *testing.T) {
 	sid := parseHello(t, a.body).SID
 	expect(s.post(4, sid, "4x"), "text/html", "")
 	expect(s.get(4, sid), "text/plain; charset=UTF-8", "")
+	expect(s.post(4, sid, "1"), "text/html", "")
 	if a := s.get(4, "", "User-Agent", "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0)"); a.header.Get("X-Xss-Protection") != "0" {
 		t.Error(a.header)
 	}

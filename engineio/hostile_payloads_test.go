@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"baro.dev/engineio"
@@ -80,8 +81,18 @@ func TestTooLong(t *testing.T) {
 		}
 		expectReason(t, all, engineio.TransportError)
 	}
-	// To the byte.
+	// Without an end.
 	sid := s.poll(4)
+	body := &endless{}
+	if a := s.doContext(context.Background(), "POST", s.query(4, sid), body); a.err == nil && a.status != 413 {
+		t.Error(a)
+	}
+	expectReason(t, all, engineio.TransportError)
+	if n := body.sent.Load(); n > 64<<20 {
+		t.Errorf("%d bytes were taken", n)
+	}
+	// To the byte.
+	sid = s.poll(4)
 	s.post(4, sid, string(long[:1_000_000])).expect(t, 200, "ok")
 	s.get(4, sid).expect(t, 200, string(long[:1_000_000]))
 	s.post(4, sid, string(long[:1_000_001])).expect(t, 413, "")
@@ -94,6 +105,19 @@ func TestTooLong(t *testing.T) {
 		t.Error(err)
 	}
 	expectReason(t, all, engineio.TransportError)
+}
+
+// endless is a body without an end, or nearly so.
+type endless struct{ sent atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.sent.Add(int64(len(p))) > 256<<20 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = '4'
+	}
+	return len(p), nil
 }
 
 // A length that is only declared costs nothing.

@@ -240,19 +240,11 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch {
 	case why == nil:
-		h := w.Header()
-		h.Set("Content-Type", "text/html")
-		h.Set("Content-Length", "2")
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		if s.server.set.Headers != nil {
-			s.server.set.Headers(h, r, false)
-		}
-		_, _ = io.WriteString(w, "ok")
+		s.server.received(w, r)
 		return
 	case why.Reason == TransportClose: // it has said goodbye
 		s.end(why)
-		_, _ = io.WriteString(w, "ok")
+		s.server.received(w, r)
 		return
 	}
 	s.end(why)
@@ -263,6 +255,19 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reject(w, r, refuse(BadRequest, nil))
+}
+
+// received answers a POST.
+func (e *Server) received(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", "2")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if e.set.Headers != nil {
+		e.set.Headers(h, r, false)
+	}
+	_, _ = io.WriteString(w, "ok")
 }
 
 // receivePost handles the packets of a POST.

@@ -44,6 +44,7 @@ type client struct {
 // attempt is a namespace that the client is being connected to: its middleware runs.
 type attempt struct {
 	namespace string
+	auth      int     // bytes of what the client has to say for itself
 	socket    *Socket // nil at first
 }
 
@@ -52,6 +53,7 @@ var (
 	errNotConnected  = errors.New("socketio: packet for a namespace that is not connected")
 	errConnectTwice  = errors.New("socketio: second CONNECT to a namespace")
 	errConnectMany   = errors.New("socketio: more namespaces than allowed")
+	errConnectLong   = errors.New("socketio: CONNECTs that together carry more than MaxHTTPBufferSize")
 	errConnectLate   = errors.New("socketio: no CONNECT in time")
 	errConnectRefuse = errors.New("socketio: refused too often")
 	errServerOnly    = errors.New("socketio: CONNECT_ERROR from a client")

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -26,7 +27,7 @@ func (c *client) connectPacket(p *parser.Packet) {
 // (inTurn). Otherwise it is done by another goroutine, so that what the client does in other namespaces goes on.
 func (c *client) connect(name string, auth parser.Value, inTurn bool) {
 	srv := c.server
-	if err := c.begin(name); err != nil {
+	if err := c.begin(name, auth.Size()); err != nil {
 		c.fail(ForcedServerClose, err)
 		return
 	}
@@ -40,18 +41,29 @@ func (c *client) connect(name string, auth parser.Value, inTurn bool) {
 	srv.spawned.Go(func() { c.admit(n, name, auth, false) })
 }
 
-// begin notes that the client is being connected to a namespace.
-func (c *client) begin(name string) error {
+// begin notes that the client is being connected to a namespace. What it has to say for itself is kept with each socket.
+func (c *client) begin(name string, auth int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	kept := auth
+	for _, s := range c.sockets {
+		if m := s.more.Load(); m != nil {
+			kept += m.auth.Size()
+		}
+	}
+	for _, a := range c.connecting {
+		kept += a.auth
+	}
 	connected := slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.nsp.name == name })
 	switch {
 	case connected || c.attempt(name) >= 0:
 		return errConnectTwice
 	case len(c.sockets)+len(c.connecting) >= c.server.set.MaxNamespaces:
 		return errConnectMany
+	case int64(kept) > cmp.Or(c.server.set.Engine.MaxHTTPBufferSize, 1_000_000):
+		return errConnectLong
 	}
-	c.connecting = append(c.connecting, attempt{namespace: name})
+	c.connecting = append(c.connecting, attempt{namespace: name, auth: auth})
 	return nil
 }
 

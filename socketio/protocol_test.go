@@ -3,6 +3,8 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -205,6 +207,37 @@ func TestMiddlewareGoexit(t *testing.T) {
 	}
 	if io.Len() != 0 {
 		t.Error(io.Len(), "sockets")
+	}
+}
+
+// What a client says on connecting is kept, and therefore bounded for all of its namespaces together.
+func TestConnectAuthBounded(t *testing.T) {
+	io, url := start(t, nil)
+	entered, release := make(chan struct{}, 2), make(chan struct{})
+	defer close(release)
+	io.OfPattern(regexp.MustCompile(`^/slow`)).Use(func(*socketio.Socket) error { entered <- struct{}{}; <-release; return nil })
+	io.OfPattern(regexp.MustCompile(`^/`))
+	auth := `{"a":"` + strings.Repeat("x", 400_000) + `"}`
+	for _, name := range []string{"/", "/slow"} {
+		p := dial(t, url)
+		for i := range 2 {
+			p.send(fmt.Sprint("0", name, i, ",", auth))
+			if name == "/" {
+				p.recv()
+			} else {
+				got(t, entered)
+			}
+		}
+		p.send("0/last,{}")
+		p.recv()
+		p.send("0/more," + auth)
+		p.ended()
+	}
+	p := dial(t, url)
+	for range 5 { // of a namespace that it has left nothing is kept
+		p.send("0/a," + auth)
+		p.recv()
+		p.send("1/a,")
 	}
 }
 

@@ -53,6 +53,9 @@ func (v Value) Raw(f Format) (raw string, ok bool) {
 	return v.raw, true
 }
 
+// Size returns how many bytes the value came in, its attachments not among them.
+func (v Value) Size() int { return len(v.raw) }
+
 // IsZero reports whether v is the zero Value.
 func (v Value) IsZero() bool { return v.format == nil }
 
