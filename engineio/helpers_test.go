@@ -78,7 +78,7 @@ func echo() *engineio.Server {
 	}
 }
 
-// calm is echo with a heartbeat that nobody notices.
+// calm is echo with a heartbeat that nobody notices, not even when the machine stands still for a while.
 func calm() *engineio.Server {
 	e := echo()
 	e.Options.PingInterval, e.Options.PingTimeout = 0, 0
@@ -276,6 +276,22 @@ func until(t testing.TB, what string, happened func() bool) {
 	for start := time.Now(); !happened(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > patience {
 			t.Fatal("waited in vain: " + what)
+		}
+	}
+}
+
+// within has something done that takes less than a limit where the machine does not stand still meanwhile. It is done again
+// until it did not.
+func within(t testing.TB, what string, limit time.Duration, took func() time.Duration) {
+	t.Helper()
+	for start := time.Now(); ; {
+		d := took()
+		if d <= limit {
+			return
+		}
+		if time.Since(start) > patience {
+			t.Errorf("%s took %v, want %v at most", what, d, limit)
+			return
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"baro.dev/engineio"
 	"baro.dev/ws"
@@ -292,16 +292,15 @@ func TestBroadcastForms(t *testing.T) {
 
 // What one goroutine sends in quick succession leaves in few pieces, and in any case soon.
 func TestSendsLeaveSoon(t *testing.T) {
-	e := calm()
-	s := open(t, e)
-	sid := s.poll(4)
-	get := s.background(4, sid)
-	start := time.Now()
-	_ = e.Session(sid).Send(text("a"), text("b"))
-	receive(t, "the poll", get).expect(t, 200, "4a\x1e4b")
-	if took := time.Since(start); took > time.Second {
-		t.Error(took)
-	}
+	inBubble(t, calm(), func(b *bubble) {
+		sid := b.open("4")
+		get := make(chan answer, 1)
+		go func() { get <- b.do("GET", "EIO=4&sid="+sid, "") }()
+		synctest.Wait()
+		_ = b.server.Session(sid).Send(text("a"), text("b"))
+		receive(t, "the poll", get).expect(t, 200, "4a\x1e4b")
+		b.expectAt("answer", 0, 10*ms, 0)
+	})
 }
 
 func base64Decode(t *testing.T, s string) string {

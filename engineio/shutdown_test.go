@@ -24,6 +24,7 @@ func TestShutdown(t *testing.T) {
 	probe := s.probe(4, upgrading)
 	_ = e.Session(h.SID).Send(text("before"))
 	_ = e.Session(idle).Send(text("before"))
+	quiet := []*engineio.Session{e.Session(idle), e.Session(upgrading)}
 	done := make(chan error, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -36,6 +37,9 @@ func TestShutdown(t *testing.T) {
 	}
 	if _, err := s.tryDial("EIO=4&transport=websocket"); err == nil {
 		t.Error("it opens sessions")
+	}
+	for _, session := range quiet {
+		until(t, "all are told", func() bool { return session.Send() == engineio.ErrClosed })
 	}
 	if a := s.post(4, idle, "4late"); a.status != 400 {
 		t.Error(a)

@@ -144,7 +144,7 @@ func TestFailedUpgrades(t *testing.T) {
 		{"closed after the probe", func(s *site, sid string) { s.probe(4, sid).CloseNow() }},
 		{"closed politely", func(s *site, sid string) { _ = s.probe(4, sid).Close(context.Background(), ws.StatusNormalClosure, "") }},
 		{"silent", func(s *site, sid string) { s.dial("EIO=4&transport=websocket&sid=" + sid).expectEnd() }},
-		{"silent after the probe", func(s *site, sid string) { s.probe(4, sid).expectEnd() }},
+		{"silent after the probe", func(s *site, sid string) { s.probeUntil(sid).expectEnd() }},
 		{"too much", func(s *site, sid string) { s.badProbe(sid, "2"+strings.Repeat("x", 1_000_001)) }},
 		{"handshake refused", func(s *site, sid string) {
 			c, r := s.raw("GET /engine.io/?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
@@ -167,24 +167,37 @@ func TestFailedUpgrades(t *testing.T) {
 			s.get(4, sid).expect(t, 200, "4before")
 			s.post(4, sid, "4after").expect(t, 200, "ok")
 			s.get(4, sid).expect(t, 200, "4after")
-			// And another may succeed, as soon as the server has seen the end of this one.
+			// And another may succeed, as soon as the server has seen the end of this one, unless it takes too long again.
 			until(t, "another upgrade", func() bool {
-				c, err := s.tryDial("EIO=4&transport=websocket&sid=" + sid)
-				if err != nil || c.Write(t.Context(), ws.Text, []byte("2probe")) != nil {
+				c := s.probeUntil(sid)
+				if c.Write(t.Context(), ws.Text, []byte("5")) != nil || c.Write(t.Context(), ws.Text, []byte("4hello")) != nil {
 					return false
 				}
-				if m, err := c.read(); err != nil || string(m.Data) != "3probe" {
-					return false
-				}
-				c.send("5")
-				c.echoes(ws.Text, "4hello")
-				return true
+				m, err := c.read()
+				return err == nil && string(m.Data) == "4hello"
 			})
 			if len(all) > 0 {
 				t.Error(<-all)
 			}
 		})
 	}
+}
+
+// probeUntil is probe, tried again where another is at work still, or where the answer does not come within UpgradeTimeout.
+func (s *site) probeUntil(sid string) (c *wire) {
+	s.t.Helper()
+	until(s.t, "a probe", func() (ok bool) {
+		var err error
+		if c, err = s.tryDial("EIO=4&transport=websocket&sid=" + sid); err != nil {
+			return false
+		}
+		if c.Write(context.Background(), ws.Text, []byte("2probe")) != nil {
+			return false
+		}
+		m, err := c.read()
+		return err == nil && string(m.Data) == "3probe"
+	})
+	return c
 }
 
 func (s *site) badProbe(sid, packet string) {

@@ -24,14 +24,21 @@ func TestUpgrade(t *testing.T) {
 	s := within(t, "OnOpen", h.opened)
 
 	sent := make(chan error, 1)
+	begun, upgraded := make(chan struct{}), make(chan struct{})
 	go func() {
 		for i := range n {
+			switch i {
+			case n / 10:
+				close(begun)
+			case 9 * n / 10: // the rest cannot come by polling
+				<-upgraded
+			}
 			if err := s.Send(engineio.Message{Data: fmt.Appendf(nil, "%d", i)}); err != nil {
 				sent <- err
 				return
 			}
 			if i%100 == 0 {
-				time.Sleep(time.Millisecond) // it is to take longer than the upgrade
+				time.Sleep(time.Millisecond) // so that most is sent while the client upgrades
 			}
 		}
 		sent <- nil
@@ -69,6 +76,7 @@ func TestUpgrade(t *testing.T) {
 		}
 		return packets
 	}
+	<-begun
 	p.post(strings.Join(burst(n/10), "\x1e"))
 	c := h.connect(t)
 	c.send(upgradeTo(sid), "2probe")
@@ -78,6 +86,7 @@ func TestUpgrade(t *testing.T) {
 	within(t, "the last poll", polled)
 	p.post(strings.Join(burst(n/10), "\x1e"))
 	c.send("5")
+	close(upgraded)
 	go func() {
 		for _, packet := range burst(n - next) {
 			if _, err := c.stream.Write(frame(false, packet)); err != nil {
