@@ -209,26 +209,31 @@ func TestEmitWithAckEnds(t *testing.T) {
 // What an acknowledgement is for has its turn: it never runs while a handler does.
 func TestEmitFunc(t *testing.T) {
 	io, url := start(t, nil)
-	results := make(chan string, 4)
+	results := map[string]chan string{}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		results[name] = make(chan string, 2)
+	}
 	io.OnConnection(func(s *socketio.Socket) {
-		note := func(a socketio.Args, err error) {
-			var v string
-			_ = a.Bind(&v)
-			results <- fmt.Sprint(v, err)
+		note := func(name string) func(socketio.Args, error) {
+			return func(a socketio.Args, err error) {
+				var v string
+				_ = a.Bind(&v)
+				results[name] <- fmt.Sprint(v, err)
+			}
 		}
-		_ = s.EmitFunc("a", note)
-		_ = s.Timeout(20*time.Millisecond).EmitFunc("b", note)
-		_ = s.Timeout(time.Minute).EmitFunc("c", note)
-		_ = s.EmitFunc("d", note)
+		_ = s.EmitFunc("a", note("a"))
+		_ = s.Timeout(20*time.Millisecond).EmitFunc("b", note("b"))
+		_ = s.Timeout(time.Minute).EmitFunc("c", note("c"))
+		_ = s.EmitFunc("d", note("d"))
 	})
 	p := join(t, url, "0")
 	p.expect(`20["a"]`, `21["b"]`, `22["c"]`, `23["d"]`)
 	p.send(`30["yes"]`)
-	all := []string{got(t, results), got(t, results)}
+	all := []string{got(t, results["a"]), got(t, results["b"])}
 	p.send(`62-2["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "b:1", "b:2")
-	all = append(all, got(t, results))
+	all = append(all, got(t, results["c"]))
 	p.close()
-	all = append(all, got(t, results))
+	all = append(all, got(t, results["d"]))
 	want := []string{"yes<nil>", socketio.ErrTimeout.Error(), "bin<nil>", socketio.ErrDisconnected.Error()}
 	if !slices.Equal(all, want) {
 		t.Errorf("%q, want %q", all, want)

@@ -9,7 +9,7 @@ import (
 
 // "No CONNECT within connectTimeout -> close"; a client that has connected, even if it has left again, stays.
 func TestConnectTimeout(t *testing.T) {
-	io, url := start(t, &socketio.Options{ConnectTimeout: 60 * time.Millisecond})
+	io, url := start(t, &socketio.Options{ConnectTimeout: 3 * time.Second})
 	synced(io)
 	io.Of("/no").Use(func(*socketio.Socket) error { return &socketio.Error{Message: "no"} })
 	silent, refused, connected, left := dial(t, url), dial(t, url), join(t, url, "0"), join(t, url, "0")

@@ -178,7 +178,7 @@ func TestBroadcastWithAck(t *testing.T) {
 	if r := got(t, ask(io.To("nobody"))); r.err != nil || len(r.answers) != 0 {
 		t.Errorf("%v", r)
 	}
-	c = ask(io.To("r").Timeout(30 * time.Millisecond))
+	c = ask(io.To("r").Timeout(3 * time.Second)) // for a to answer; b does not
 	p := peers[0]
 	p.send("3" + strings.TrimSuffix(strings.TrimPrefix(p.recv(), "2"), `["q"]`) + `["yes"]`)
 	peers[1].recv()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +147,15 @@ func dial(t *testing.T, s *Server) net.Conn {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// readToClose reads until the server closes the connection, which is a reset where something that it has not read was under way.
+func readToClose(c net.Conn) ([]byte, error) {
+	all, err := io.ReadAll(c)
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = nil
+	}
+	return all, err
 }
 
 // raw sends bytes and gives the first answer.

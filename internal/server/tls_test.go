@@ -74,14 +74,14 @@ func TestTLSHandshakeTime(t *testing.T) {
 	cert, key, _ := testkit.Certificate(t)
 	s := start(t, Config{TLSCert: cert, TLSKey: key, HeaderTimeout: 200 * time.Millisecond})
 	silent := dial(t, s)
-	if _, err := io.ReadAll(silent); err != nil {
+	if _, err := readToClose(silent); err != nil {
 		t.Errorf("silent: %v", err)
 	}
 	partial := dial(t, s)
 	if _, err := partial.Write([]byte{22, 3, 1, 2, 0, 1}); err != nil { // the beginning of a ClientHello
 		t.Fatal(err)
 	}
-	if _, err := io.ReadAll(partial); err != nil {
+	if _, err := readToClose(partial); err != nil {
 		t.Errorf("half a ClientHello: %v", err)
 	}
 	eventually(t, "they are gone", func() bool { return s.connections.open.Load() == 0 })
