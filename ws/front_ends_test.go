@@ -19,7 +19,7 @@ import (
 func TestFrontSlowHeads(t *testing.T) {
 	noLeaks(t)
 	const visitors = 200
-	h := openHouse(t, &ws.Server{Handler: say, OnMessage: echoBack, Options: ws.AcceptOptions{Limits: ws.Limits{HandshakeTimeout: 300 * time.Millisecond}}}, "tcp", false)
+	h := openHouse(t, &ws.Server{Handler: say, OnMessage: echoBack, Options: ws.AcceptOptions{Limits: ws.Limits{HandshakeTimeout: 3 * time.Second}}}, "tcp", false)
 	witness := h.visit(t, "")
 	if err := witness.echo("before"); err != nil {
 		t.Fatal(err)

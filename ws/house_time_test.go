@@ -12,7 +12,7 @@ import (
 
 // Times are kept by event loops as by goroutines: not before they are over, and not long after.
 func TestTimes(t *testing.T) {
-	const slack = 2 * time.Second // this machine may be busy
+	const slack = 4 * time.Second // this machine may be busy, or stand still; the default times are longer
 	cases := []struct {
 		name    string
 		options ws.AcceptOptions
@@ -25,22 +25,22 @@ func TestTimes(t *testing.T) {
 	}{
 		{name: "no answer to a ping", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 60 * time.Millisecond, Timeout: 60 * time.Millisecond}},
 			from: 110 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
-		{name: "answers for a while", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 400 * time.Millisecond}},
+		{name: "answers for a while", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 3 * time.Second}},
 			peer: func(p *peer) {
 				for range 5 {
 					if s := <-p.sights; s.op == opPing {
 						p.send(pongFrame(s.data))
 					}
 				}
-			}, from: 650 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
-		{name: "any byte is an answer", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 100 * time.Millisecond, Timeout: 400 * time.Millisecond}},
+			}, from: 3250 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
+		{name: "any byte is an answer", options: ws.AcceptOptions{Keepalive: ws.Keepalive{Interval: 100 * time.Millisecond, Timeout: 3 * time.Second}},
 			peer: func(p *peer) {
 				p.send(binaryFrame("x").announcing(1000))
 				for range 12 {
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(300 * time.Millisecond)
 					p.sendBytes([]byte("y"))
 				}
-			}, from: time.Second, err: ws.ErrPeerTimeout, code: 1006},
+			}, from: 6500 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1006},
 		{name: "idle", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 			peer: func(p *peer) {
 				for range 8 { // control frames are none of it
@@ -48,13 +48,13 @@ func TestTimes(t *testing.T) {
 					time.Sleep(5 * time.Millisecond)
 				}
 			}, from: 95 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
-		{name: "idle after messages", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 400 * time.Millisecond, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
+		{name: "idle after messages", options: ws.AcceptOptions{Limits: ws.Limits{IdleTimeout: 3 * time.Second, CloseTimeout: 50 * time.Millisecond}, Keepalive: ws.Keepalive{Interval: -1}},
 			peer: func(p *peer) {
 				for range 10 {
 					p.send(textFrame("m"))
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(300 * time.Millisecond)
 				}
-			}, from: 830 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
+			}, from: 5500 * time.Millisecond, err: ws.ErrPeerTimeout, code: 1008, says: 1008},
 		{name: "no answer to a close frame", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
 			open: func(c *ws.Socket) { c.Close(4000, "") }, from: 95 * time.Millisecond, err: ws.ErrClosed, code: 4000, says: 4000},
 		{name: "no answer to a close frame but pings", options: ws.AcceptOptions{Limits: ws.Limits{CloseTimeout: 100 * time.Millisecond}},
@@ -126,7 +126,7 @@ func TestTimesThatAreKept(t *testing.T) {
 	noLeaks(t)
 	h := openHouse(t, &ws.Server{
 		Options: ws.AcceptOptions{
-			Keepalive: ws.Keepalive{Interval: 30 * time.Millisecond, Timeout: 500 * time.Millisecond},
+			Keepalive: ws.Keepalive{Interval: 30 * time.Millisecond, Timeout: patience},
 			Limits:    ws.Limits{HandshakeTimeout: 150 * time.Millisecond},
 		},
 		OnMessage: echoBack,
@@ -138,7 +138,7 @@ func TestTimesThatAreKept(t *testing.T) {
 	if _, err := late.Read(make([]byte, 100)); !isEnd(err) {
 		t.Error(err)
 	}
-	if took := time.Since(start); took < 140*time.Millisecond || took > 3*time.Second {
+	if took := time.Since(start); took < 140*time.Millisecond || took > 5*time.Second {
 		t.Errorf("the request was awaited for %v", took)
 	}
 	for range 10 {

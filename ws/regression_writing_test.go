@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"baro.dev/ws"
@@ -85,44 +86,48 @@ func korean(n int) string {
 // A message in pieces that is given up for want of time ends, and what the peer gets of it is text.
 func TestWriterOutOfTime(t *testing.T) {
 	for _, agreed := range []string{"", takeover} {
-		wrote := make(chan error, 1)
-		st := newStand(t, subjects[0], "pipe", options{
-			AcceptOptions: ws.AcceptOptions{Compression: compression(agreed), Queue: ws.Queue{MaxBytes: 40_000}},
-			extensions:    agreed,
-			opened: func(c sender) {
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-				defer cancel()
-				w, err := c.Writer(ctx, ws.Text)
-				if err != nil {
-					wrote <- err
-					return
-				}
-				_, err = io.WriteString(w, korean(100_000))
-				if !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("written: %v", err)
-				}
-				wrote <- w.Close()
-			},
-		})
-		near, far := connPair(t, "pipe")
-		p := &peer{Conn: far, stand: st, ended: make(chan error, 1)}
-		p.start(false, agreed)
-		if err := p.connect(near, nil); err != nil {
-			t.Fatal(err)
-		}
-		// Nothing is read until the writer has given up.
-		if err := <-wrote; err != nil {
-			t.Errorf("closed: %v", err)
-		}
-		go p.collect()
-		s, ok := <-p.sights
-		if !ok || !strings.HasPrefix(korean(100_000), s.data) || len(s.data) == 0 {
-			t.Fatalf("%v, %v", s, p.end)
-		}
-		p.send(textFrame("still here"))
-		if err := p.expect(sawText("still here")); err != nil {
-			t.Fatal(err)
-		}
-		p.Close()
+		synctest.Test(t, func(t *testing.T) { writerOutOfTime(t, agreed) })
 	}
+}
+
+func writerOutOfTime(t *testing.T, agreed string) {
+	wrote := make(chan error, 1)
+	st := newStand(t, subjects[0], "pipe", options{
+		AcceptOptions: ws.AcceptOptions{Compression: compression(agreed), Queue: ws.Queue{MaxBytes: 40_000}},
+		extensions:    agreed,
+		opened: func(c sender) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+			defer cancel()
+			w, err := c.Writer(ctx, ws.Text)
+			if err != nil {
+				wrote <- err
+				return
+			}
+			_, err = io.WriteString(w, korean(100_000))
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("written: %v", err)
+			}
+			wrote <- w.Close()
+		},
+	})
+	near, far := connPair(t, "pipe")
+	p := &peer{Conn: far, stand: st, ended: make(chan error, 1)}
+	p.start(false, agreed)
+	if err := p.connect(near, nil); err != nil {
+		t.Fatal(err)
+	}
+	// Nothing is read until the writer has given up.
+	if err := <-wrote; err != nil {
+		t.Errorf("closed: %v", err)
+	}
+	go p.collect()
+	s, ok := <-p.sights
+	if !ok || !strings.HasPrefix(korean(100_000), s.data) || len(s.data) == 0 {
+		t.Fatalf("%v, %v", s, p.end)
+	}
+	p.send(textFrame("still here"))
+	if err := p.expect(sawText("still here")); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
 }

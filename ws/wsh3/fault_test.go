@@ -22,7 +22,7 @@ func TestVanishes(t *testing.T) {
 		keepalive ws.Keepalive
 		want      error
 	}{
-		"QUIC":      {200 * time.Millisecond, ws.Keepalive{Interval: -1}, new(quic.IdleTimeoutError)},
+		"QUIC":      {3 * time.Second, ws.Keepalive{Interval: -1}, new(quic.IdleTimeoutError)},
 		"WebSocket": {time.Minute, ws.Keepalive{Interval: 50 * time.Millisecond, Timeout: 50 * time.Millisecond}, ws.ErrPeerTimeout},
 	}
 	for name, tt := range tests {

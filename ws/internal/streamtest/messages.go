@@ -158,7 +158,7 @@ func testRefusedForever(t *testing.T, start Start) {
 		<-r.Context().Done()
 	}))
 	o := p.Options
-	o.Limits.HandshakeTimeout = 500 * time.Millisecond
+	o.Limits.HandshakeTimeout = 3 * time.Second
 	result := make(chan error, 1)
 	go func() {
 		_, _, err := ws.Dial(t.Context(), p.URL, &o)
