@@ -10,19 +10,21 @@ import (
 type channel struct {
 	hub      *Hub
 	name     string
-	epoch    string
 	settings atomic.Pointer[Settings] // changed under mu
 
 	// Guarded by hub.mu.
 	users        int       // subscriptions, and calls under way; a channel without users may vanish
 	idleSince    time.Time // since when there were none
 	list         *idleList // where it is linked while there are none
+	loading      *loading  // nil once it has what the store has
 	older, newer *channel
 
 	// mu is what orders the channel: whoever holds it publishes, takes a place among the messages, or comes and goes. A
 	// subscriber is called while it is held.
 	mu      sync.Mutex
+	epoch   string
 	offset  uint64 // of the last message
+	unsaved bool   // there is a store, and it was not told of the last message, or of any
 	history history
 	keys    keys
 	wake    chan struct{} // closed by the next publish; nil while nobody waits
@@ -30,17 +32,24 @@ type channel struct {
 
 	subscribers subscribers // has a lock of its own
 	left        left        // has a lock of its own
+	saving      saving      // has a lock of its own
 }
 
 // keep remembers m as long as the settings say.
 func (c *channel) keep(m *Message) {
 	before := c.bytes()
 	c.history.append(m)
-	if m.Key != "" {
-		c.keys.add(m)
-	}
 	c.drop(m.Time)
 	c.hub.bytes.Add(c.bytes() - before)
+}
+
+// remember remembers the key of m, which is pending while p is.
+func (c *channel) remember(m *Message, p *pending) {
+	if m.Key != "" {
+		before := c.keys.bytes
+		c.keys.add(m, p)
+		c.hub.bytes.Add(c.keys.bytes - before)
+	}
 }
 
 func (c *channel) trim(now time.Time) {
@@ -49,9 +58,20 @@ func (c *channel) trim(now time.Time) {
 	c.hub.bytes.Add(c.bytes() - before)
 }
 
+// recentBytes is how much of the history of a channel that a store keeps is in memory, too.
+const recentBytes = 1 << 20
+
 func (c *channel) drop(now time.Time) {
 	c.history.trim(c.settings.Load(), now)
+	for c.history.count > 1 && c.history.bytes > recentBytes && c.stored() {
+		c.history.dropOldest()
+	}
 	c.keys.trim(now)
+}
+
+// stored says whether a store has what the channel keeps. The caller holds c.mu.
+func (c *channel) stored() bool {
+	return c.hub.options.Store != nil && !c.unsaved && c.settings.Load().stored()
 }
 
 // bytes is what the channel remembers, in bytes.
@@ -59,23 +79,4 @@ func (c *channel) bytes() int64 { return c.history.bytes + c.keys.bytes }
 
 func (c *channel) position() Position {
 	return Position{Epoch: c.epoch, Offset: c.offset}
-}
-
-// locate resolves from to how many of the messages kept, counted from the newest, the reader has not seen. The caller
-// holds c.mu.
-func (c *channel) locate(from From) (missed int, err error) {
-	c.trim(time.Now())
-	switch from.kind {
-	case fromNow:
-		return 0, nil
-	case fromLast:
-		return min(c.history.count, 1), nil
-	case fromOldest:
-		return c.history.count, nil
-	}
-	after := from.position
-	if (after.Epoch != "" && after.Epoch != c.epoch) || after.Offset > c.offset || c.offset-after.Offset > uint64(c.history.count) {
-		return 0, &NotRecoverableError{Channel: c.name, After: after, Last: c.position(), Kept: c.history.count}
-	}
-	return int(c.offset - after.Offset), nil
 }

@@ -9,8 +9,8 @@
 //
 // # Positions
 //
-// The messages of a channel are numbered from 1. A channel lives from its first use until it has been idle (see below); each
-// life has an epoch, a random word, and numbers its messages anew. Epoch and offset together are a [Position]. A reader that
+// The messages of a channel are numbered from 1. A channel lives from its first use until it has been idle (see below), or
+// for as long as a store knows it; each life has an epoch, a random word, and numbers its messages anew. Epoch and offset together are a [Position]. A reader that
 // comes back with the position of the last message it saw gets exactly what it missed, or the plain fact that it cannot
 // be had ([ErrNotRecoverable]); it never gets a part.
 //

@@ -118,7 +118,11 @@ func (c *channel) forgotten(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.settings.Load()
-	return now.Sub(c.idleSince) >= s.HistoryAge && len(c.keys.order) == 0 && !(s.KeepLast && c.history.count > 0)
+	age, last := s.HistoryAge, s.KeepLast && c.history.count > 0
+	if c.stored() { // and comes back when it is asked for
+		age, last = min(age, c.hub.options.HistoryAge), false
+	}
+	return now.Sub(c.idleSince) >= age && len(c.keys.order) == 0 && !last
 }
 
 func (h *Hub) all() []*channel {

@@ -13,7 +13,9 @@ type Hub struct {
 	bytes   atomic.Int64 // what the histories of all channels take
 	rules   atomic.Pointer[rules]
 
-	reloading sync.Mutex // held while the rules are replaced; before mu
+	reloading sync.Mutex   // held while the rules are replaced; before mu
+	storing   sync.RWMutex // held while the store is asked
+	ended     bool         // the store is closed, or about to be; guarded by storing
 
 	// mu guards what follows, and which channels are in use. It may be locked while a channel's locks are held; the
 	// other way round only for an idle channel, of which nobody else holds a lock while waiting for mu.
@@ -36,13 +38,21 @@ func NewHub(o *Options) *Hub {
 	return h
 }
 
-// Close ends the hub: whatever uses a channel is refused with [ErrClosed] from now on. Subscriptions remain until they are
-// closed, and are handed nothing more.
+// Close ends the hub: whatever uses a channel is refused with [ErrClosed] from now on. What is being saved is waited for,
+// then the store is closed; the error is the store's. Subscriptions remain until they are closed. Closing
+// again does nothing.
 func (h *Hub) Close() error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	again := h.closed
 	h.closed = true
-	return nil
+	h.mu.Unlock()
+	if again || h.options.Store == nil {
+		return nil
+	}
+	h.storing.Lock()
+	h.ended = true
+	h.storing.Unlock()
+	return h.options.Store.Close()
 }
 
 // Stats is what a hub holds at a moment.
@@ -58,29 +68,54 @@ func (h *Hub) Stats() Stats {
 	return Stats{Channels: len(h.channels), Bytes: h.bytes.Load()}
 }
 
-// acquire finds or makes a channel and keeps it from vanishing until it is released.
+// acquire finds, loads or makes a channel and keeps it from vanishing until it is released.
 func (h *Hub) acquire(name string) (*channel, error) {
+	c, l, first, err := h.find(name)
+	if err != nil || l == nil {
+		return c, err
+	}
+	if first {
+		h.load(c, l)
+	}
+	<-l.ended
+	if l.err != nil {
+		h.release(c)
+		return nil, l.err
+	}
+	h.reclaim(c)
+	return c, nil
+}
+
+// find finds or makes a channel. Where l is not nil it is to be loaded, by the caller if it is the first.
+func (h *Hub) find(name string) (c *channel, l *loading, first bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, ErrClosed
+		return nil, nil, false, ErrClosed
 	}
-	c := h.channels[name]
+	c = h.channels[name]
 	switch {
 	case c == nil:
 		if len(h.channels) >= h.options.MaxChannels && !h.evictOldest() {
-			return nil, ErrTooManyChannels
+			return nil, nil, false, ErrTooManyChannels
 		}
 		// The name may be a part of something longer, a whole request for instance.
 		c = &channel{hub: h, name: strings.Clone(name), epoch: newEpoch()}
-		c.settings.Store(h.rules.Load().of(name))
+		settings := h.rules.Load().of(name)
+		c.settings.Store(settings)
+		if h.options.Store != nil {
+			if c.unsaved = !settings.stored(); !c.unsaved {
+				c.loading = &loading{ended: make(chan struct{})}
+				first = true
+			}
+		}
 		h.channels[c.name] = c
 		h.sweepLater()
 	case c.users == 0:
 		c.list.remove(c)
 	}
 	c.users++
-	return c, nil
+	return c, c.loading, first, nil
 }
 
 // acquireLive is acquire for a channel that exists; nil where it does not.
@@ -88,7 +123,7 @@ func (h *Hub) acquireLive(name string) *channel {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.channels[name]
-	if c == nil {
+	if c == nil || c.loading != nil {
 		return nil
 	}
 	if c.users == 0 {
@@ -102,7 +137,7 @@ func (h *Hub) release(c *channel) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.users--
-	if c.users > 0 {
+	if c.users > 0 || c.loading != nil { // or it could not be loaded, and is nobody's
 		return
 	}
 	c.idleSince = time.Now()

@@ -18,15 +18,21 @@ type Info struct {
 	Bytes    int64
 }
 
-// Info says how the channel called name stands. One that does not exist has nothing but its name. The error is
-// [ErrInvalid].
+// Info says how the channel called name stands. One that does not exist has nothing but its name; with a store one is
+// looked for there. The error is [ErrInvalid], [ErrTooManyChannels], [ErrStore] or [ErrClosed].
 func (h *Hub) Info(name string) (Info, error) {
 	if err := ValidateName(name); err != nil {
 		return Info{}, err
 	}
 	c := h.acquireLive(name)
 	if c == nil {
-		return Info{Name: name}, nil
+		if h.options.Store == nil {
+			return Info{Name: name}, nil
+		}
+		var err error
+		if c, err = h.acquire(name); err != nil {
+			return Info{}, err
+		}
 	}
 	defer h.release(c)
 	return c.info(), nil

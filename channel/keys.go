@@ -18,10 +18,11 @@ type keys struct {
 
 // keyed is what is remembered of a message with a key: not its data, which may be long.
 type keyed struct {
-	key    string
-	id     string
-	offset uint64
-	time   time.Time
+	key      string
+	id       string
+	position Position
+	time     time.Time
+	pending  *pending // while the store has not saved it
 }
 
 // keyOverhead is about what a key takes beside its own bytes.
@@ -30,20 +31,36 @@ const keyOverhead = 200
 func (k *keyed) size() int64 { return int64(len(k.key) + len(k.id) + keyOverhead) }
 
 func (k *keys) find(key string, now time.Time) *keyed {
-	if e := k.known[key]; e != nil && now.Sub(e.time) < KeyAge {
+	if e := k.known[key]; e != nil && now.Sub(e.time) < KeyAge && !(e.pending != nil && e.pending.failed()) {
 		return e
 	}
 	return nil
 }
 
-func (k *keys) add(m *Message) {
+// end says that a message is no longer pending: it is published, or has failed, and its key is free again.
+func (k *keys) end(p *pending) {
+	e := k.known[p.message.Key]
+	switch {
+	case e == nil || e.pending != p:
+	case p.failed():
+		delete(k.known, e.key)
+	default:
+		e.pending = nil
+	}
+}
+
+// add remembers the key of m, if it has one. m is pending while p is, which may be nil.
+func (k *keys) add(m *Message, p *pending) {
+	if m.Key == "" {
+		return
+	}
 	if k.known == nil {
 		k.known = make(map[string]*keyed)
 	}
 	for len(k.order) >= MaxKeys {
 		k.dropOldest()
 	}
-	e := &keyed{key: m.Key, id: m.ID, offset: m.Offset, time: m.Time}
+	e := &keyed{key: m.Key, id: m.ID, position: m.Position(), time: m.Time, pending: p}
 	k.known[e.key] = e
 	k.order = append(k.order, e)
 	k.bytes += e.size()

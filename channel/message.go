@@ -36,6 +36,8 @@ type Message struct {
 	Data []byte
 	// Binary says that Data is bytes, not text.
 	Binary bool
+	// Exclude says that the subscriber whose connection is Sender does not get the message. [Settings.NoEcho] sets it.
+	Exclude bool
 
 	// User is who published, up to [MaxUserBytes] bytes of UTF-8 without control characters; empty where that is not
 	// known. A server that takes an envelope from a client must set it, whatever the envelope says.
@@ -46,8 +48,6 @@ type Message struct {
 	Key string
 	// Sender is the connection that published: the Client of its [Member]. It is not in the envelope.
 	Sender string
-	// Exclude says that the subscriber whose connection is Sender does not get the message. [Settings.NoEcho] sets it.
-	Exclude bool
 
 	sharing *sharing
 }

@@ -7,6 +7,8 @@ type Options struct {
 	// Rules say what holds for the channels that match their patterns; the first that matches holds. None. What they leave
 	// open, and all other channels, are as the options below say. [Hub.SetRules] replaces them.
 	Rules []Rule
+	// Store keeps what is published beyond memory and beyond the life of the process; [Hub.Close] closes it. None.
+	Store Store
 	// OnOccupied is called when a channel gets its first subscriber and when it loses its last, for one channel in order.
 	// It must neither block nor call the hub. None.
 	OnOccupied func(name string, occupied bool)
@@ -23,7 +25,8 @@ type Options struct {
 	// room for a new one; where none is idle, what would make a new one is refused with [ErrTooManyChannels].
 	MaxChannels int
 	// MaxBytes is how many bytes the histories of all channels may take. 256 MiB. Beyond it the channels that were idle
-	// for longest vanish; where none is idle, the one published to gives up its oldest messages.
+	// for longest vanish; where none is idle, the one published to gives up its oldest messages. With a store it is but
+	// memory that they vanish from.
 	MaxBytes int64
 	// MaxMessageBytes is how long the data of a message may be. 256 KiB.
 	MaxMessageBytes int

@@ -71,6 +71,7 @@ func newEpoch() string {
 // From says where in a channel a reader begins: [Now], [Last], [Oldest] or [After] a position. The zero From is Now.
 type From struct {
 	kind     fromKind
+	recent   bool // of what is in memory, whatever the store has
 	position Position
 }
 

@@ -3,13 +3,13 @@ package channel
 import "time"
 
 // Publish puts m into the channel called name, and returns it as published: with its offset, epoch, time and id.
-// Subscribers have been handed the message when Publish returns.
+// Subscribers have been handed the message when Publish returns, and the store, if the hub has one, has saved it.
 //
 // Where the channel had a message with the same Key it is that one's position, time and id that are returned, and nothing
 // is published.
 //
 // The hub keeps m.Data: it must not be changed any more. Where a Subscriber panics the message is published
-// nevertheless. The error is [ErrInvalid], [ErrTooLarge], [ErrTooManyChannels] or [ErrClosed].
+// nevertheless. The error is [ErrInvalid], [ErrTooLarge], [ErrTooManyChannels], [ErrStore] or [ErrClosed].
 func (h *Hub) Publish(name string, m Message) (*Message, error) {
 	c, err := h.acquireToPublish(name, &m)
 	if err != nil {
@@ -17,8 +17,8 @@ func (h *Hub) Publish(name string, m Message) (*Message, error) {
 	}
 	defer h.release(c)
 	defer h.reclaim(c)
-	published, _ := c.publish(&m)
-	return published, nil
+	s := c.submit(&m)
+	return s.wait()
 }
 
 // An Item is one of many messages for [Hub.PublishAll].
@@ -36,24 +36,52 @@ type Result struct {
 }
 
 // PublishAll publishes many messages, in the order of the items, and says of each what became of it: some may be published
-// and others not.
+// and others not. It waits for the store once.
 func (h *Hub) PublishAll(items []Item) []Result {
 	results := make([]Result, len(items))
-	for i := range items {
-		results[i] = h.publishItem(&items[i])
-	}
+	submissions := make([]submission, 0, len(items))
+	func() {
+		defer func() { h.waitAll(submissions, results) }() // also where a Subscriber panics
+		for i := range items {
+			submissions = append(submissions, h.submit(&items[i]))
+		}
+	}()
 	return results
 }
 
-func (h *Hub) publishItem(item *Item) (r Result) {
+// submit hands an item over. Whoever calls it ends the submission.
+func (h *Hub) submit(item *Item) (s submission) {
 	c, err := h.acquireToPublish(item.Channel, &item.Message)
 	if err != nil {
-		return Result{Err: err}
+		return submission{err: err}
 	}
-	defer h.release(c)
-	defer h.reclaim(c)
-	r.Message, r.Duplicate = c.publish(&item.Message)
-	return r
+	defer func() {
+		if s.channel == nil { // a Subscriber's panic
+			h.release(c)
+		}
+	}()
+	return c.submit(&item.Message)
+}
+
+func (h *Hub) waitAll(submissions []submission, results []Result) {
+	i := 0
+	defer func() {
+		if i < len(submissions) { // a Subscriber's panic
+			h.waitAll(submissions[i+1:], results[i+1:])
+		}
+	}()
+	for ; i < len(submissions); i++ {
+		h.waitOne(&submissions[i], &results[i])
+	}
+}
+
+func (h *Hub) waitOne(s *submission, r *Result) {
+	if s.channel != nil {
+		defer h.release(s.channel)
+		defer h.reclaim(s.channel)
+	}
+	r.Duplicate = s.duplicate
+	r.Message, r.Err = s.wait()
 }
 
 // acquireToPublish is acquire for those who have a message: what is wrong with it makes no channel.
@@ -70,21 +98,43 @@ func (h *Hub) acquireToPublish(name string, m *Message) (*channel, error) {
 	return h.acquire(name)
 }
 
-// publish publishes m, or says that its key is that of an earlier message, whose position it returns.
-func (c *channel) publish(m *Message) (published *Message, duplicate bool) {
+// submission is a message that was handed to a channel.
+type submission struct {
+	channel   *channel
+	message   *Message // as published; nil while it is pending
+	pending   *pending
+	duplicate bool // message, or pending, is an earlier one with its key
+	err       error
+}
+
+// wait waits until the message is published.
+func (s *submission) wait() (*Message, error) {
+	if s.pending != nil {
+		return s.channel.settle(s.pending)
+	}
+	return s.message, s.err
+}
+
+// submit publishes m, or hands it to the store, or finds that its key is that of an earlier message.
+func (c *channel) submit(m *Message) submission {
 	p := newMessage(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if p.Key != "" {
 		if first := c.keys.find(p.Key, now); first != nil {
-			return c.repeated(p, first), true
+			return c.repeated(p, first)
 		}
 	}
-	c.tellLeft()
+	if c.hub.options.Store != nil {
+		if pending := c.save(p, now); pending != nil {
+			return submission{channel: c, pending: pending}
+		}
+	}
 	c.stamp(p, c.offset+1, now)
+	c.remember(p, nil)
 	c.show(p)
-	return p, false
+	return submission{channel: c, message: p}
 }
 
 // newMessage copies what a publisher chose. It is one allocation, since every message has a sharing.
@@ -98,13 +148,21 @@ func newMessage(m *Message) *Message {
 }
 
 // repeated makes of m, which has the key of an earlier message, that one, whether or not it is still kept.
-func (c *channel) repeated(m *Message, first *keyed) *Message {
-	if kept := c.history.find(first.offset, c.offset); kept != nil {
-		return kept
+func (c *channel) repeated(m *Message, first *keyed) submission {
+	s := submission{channel: c, message: m, duplicate: true}
+	if first.pending != nil {
+		s.message, s.pending = nil, first.pending
+		return s
 	}
-	m.Offset, m.Epoch, m.Time, m.ID = first.offset, c.epoch, first.time, first.id
+	if first.position.Epoch == c.epoch {
+		if kept := c.history.find(first.position.Offset, c.offset); kept != nil {
+			s.message = kept
+			return s
+		}
+	}
+	m.Offset, m.Epoch, m.Time, m.ID = first.position.Offset, first.position.Epoch, first.time, first.id
 	m.sharing.end()
-	return m
+	return s
 }
 
 // stamp gives a message its place in the channel.
@@ -127,5 +185,6 @@ func (c *channel) show(m *Message) {
 		c.wake = nil
 	}
 	defer m.sharing.end()
-	c.subscribers.deliver(m)
+	defer c.subscribers.deliver(m) // even if somebody panics who is told before it
+	c.tellLeft()
 }

@@ -13,9 +13,10 @@ type Batch struct {
 }
 
 // Read gives the messages of the channel called name from a place on: those that are there, up to maxBytes of data but
-// at least one; 0 is no bound. Where there are none the batch is empty, and its Next valid.
+// at least one; 0 is no bound, but for what is no longer in memory: that comes in parts of 1 MiB. Where there are none the
+// batch is empty, and its Next valid.
 //
-// The error is [ErrInvalid], [ErrTooManyChannels] or [ErrNotRecoverable].
+// The error is [ErrInvalid], [ErrTooManyChannels], [ErrNotRecoverable], [ErrStore] or [ErrClosed].
 func (h *Hub) Read(name string, from From, maxBytes int) (Batch, error) {
 	if err := ValidateName(name); err != nil {
 		return Batch{}, err
@@ -60,12 +61,27 @@ func (h *Hub) Wait(ctx context.Context, name string, from From, maxBytes int) (B
 // read gives the messages from a place on. Where there are none and the caller means to wait, wake is closed by the next
 // publish.
 func (c *channel) read(from From, maxBytes int, wait bool) (batch Batch, wake <-chan struct{}, err error) {
+	batch, wake, p, err := c.readRecent(from, maxBytes, wait)
+	if err != nil || !p.older {
+		return batch, wake, err
+	}
+	batch, err = c.readOlder(from, p, maxBytes)
+	if err != nil || len(batch.Messages) > 0 {
+		return batch, nil, err
+	}
+	from.recent = true
+	batch, wake, _, err = c.readRecent(from, maxBytes, wait)
+	return batch, wake, err
+}
+
+// readRecent is read of what is in memory, unless the place is older.
+func (c *channel) readRecent(from From, maxBytes int, wait bool) (batch Batch, wake <-chan struct{}, p place, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	missed, err := c.locate(from)
-	if err != nil {
-		return Batch{}, nil, err
+	if p, err = c.locate(from); err != nil || p.older {
+		return Batch{}, nil, p, err
 	}
+	missed := p.missed
 	n := c.fitting(missed, maxBytes)
 	batch = Batch{
 		Next: Position{Epoch: c.epoch, Offset: c.offset - uint64(missed-n)},
@@ -76,12 +92,12 @@ func (c *channel) read(from From, maxBytes int, wait bool) (batch Batch, wake <-
 		for i := range n {
 			batch.Messages[i] = c.history.at(c.history.count - missed + i)
 		}
-		return batch, nil, nil
+		return batch, nil, p, nil
 	}
 	if wait && c.wake == nil {
 		c.wake = make(chan struct{})
 	}
-	return batch, c.wake, nil
+	return batch, c.wake, p, nil
 }
 
 // fitting is how many of the newest missed messages, oldest first, are within maxBytes: at least one, if there is one.

@@ -13,7 +13,9 @@ type Rule struct {
 
 // Settings are what holds for a channel. A zero number means what [Options] says.
 type Settings struct {
-	// HistoryCount is how many messages the channel keeps. Negative: none, and a store is not told of any.
+	// HistoryCount is how many messages the channel keeps. Negative: none, and a store is not told of any. Where rules
+	// are replaced, a channel that had none and is to have some begins anew, with another epoch, so that the store has
+	// no gap.
 	HistoryCount int
 	// HistoryBytes is how many bytes of messages the channel keeps; see [Options.HistoryBytes].
 	HistoryBytes int64
@@ -37,6 +39,14 @@ func (s *Settings) Newcomer() From {
 		return Last()
 	}
 	return Now()
+}
+
+// stored says whether a store is told of the messages.
+func (s *Settings) stored() bool { return s.HistoryCount > 0 }
+
+// keep is what the store is to keep.
+func (s *Settings) keep() Keep {
+	return Keep{Count: s.HistoryCount, Bytes: s.HistoryBytes, Age: s.HistoryAge, Last: s.KeepLast}
 }
 
 // ValidateRules says whether a hub takes the rules: each needs a pattern, and no bytes and no age may be negative. The

@@ -32,7 +32,11 @@ type Subscription struct {
 // Subscribe has s called with every message of the channel called name from a place on: first, before Subscribe returns,
 // with those that are there already, then with each that is published, without a gap or a repetition between the two.
 //
-// The error is [ErrInvalid], [ErrTooManyChannels], [ErrNotRecoverable] or [ErrClosed]; s is not called then.
+// What is there may be as much as the store keeps. Who cannot take that at once catches up with [Hub.Read] in parts, and
+// subscribes for the rest.
+//
+// The error is [ErrInvalid], [ErrTooManyChannels], [ErrNotRecoverable], [ErrStore] or [ErrClosed]; s is not called then,
+// unless it happens half-way through what the store keeps.
 func (h *Hub) Subscribe(name string, from From, s Subscriber) (*Subscription, error) {
 	return h.subscribe(name, from, s, nil)
 }
@@ -62,24 +66,59 @@ func (h *Hub) subscribe(name string, from From, s Subscriber, m *Member) (*Subsc
 
 // begin hands over what is there, and has the subscription be one of the channel's.
 func (s *Subscription) begin(from From, m *Member) error {
+	for {
+		p, err := s.beginRecent(from, m)
+		if err != nil || !p.older {
+			return err
+		}
+		// Nobody else calls the subscriber yet, so that no lock is needed.
+		batch, err := s.channel.readOlder(from, p, readBytes)
+		if err != nil {
+			return err
+		}
+		if len(batch.Messages) == 0 {
+			from.recent = true
+			continue
+		}
+		s.startAt(batch.Messages[0].Epoch, batch.Messages[0].Offset-1)
+		for _, older := range batch.Messages {
+			s.handOver(older, m)
+		}
+		from = After(batch.Next)
+	}
+}
+
+// beginRecent is begin with what is in memory, unless the place is older.
+func (s *Subscription) beginRecent(from From, m *Member) (place, error) {
 	c := s.channel
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	missed, err := c.locate(from)
-	if err != nil {
-		return err
+	p, err := c.locate(from)
+	if err != nil || p.older {
+		return p, err
 	}
-	s.start = Position{c.epoch, c.offset - uint64(missed)}
-	for i := c.history.count - missed; i < c.history.count; i++ {
-		if kept := c.history.at(i); m == nil || !kept.HiddenFrom(m.Client) {
-			s.subscriber.Deliver(kept)
-		}
+	s.startAt(c.epoch, c.offset-uint64(p.missed))
+	for i := c.history.count - p.missed; i < c.history.count; i++ {
+		s.handOver(c.history.at(i), m)
 	}
 	c.subscribers.add(s)
 	if m != nil {
 		c.join(s, *m)
 	}
-	return nil
+	return p, nil
+}
+
+func (s *Subscription) startAt(epoch string, offset uint64) {
+	if s.start.Epoch == "" {
+		s.start = Position{epoch, offset}
+	}
+}
+
+// handOver delivers what is there already to a subscriber that is to be m, if that is not nil.
+func (s *Subscription) handOver(kept *Message, m *Member) {
+	if m == nil || !kept.HiddenFrom(m.Client) {
+		s.subscriber.Deliver(kept)
+	}
 }
 
 // excluded says whether m is hidden from the subscriber.
