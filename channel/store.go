@@ -25,8 +25,7 @@ type Store interface {
 	// message whose offset is not the one after that of the newest saved fails. One of another epoch begins the channel
 	// anew: it has the offset 1, and what was saved of the channel is dropped.
 	//
-	// The store keeps all fields of m that are exported, but for Sender and Exclude, which are about a connection. It must
-	// not change m.
+	// The store keeps all fields of m that are exported. It must not change m.
 	Save(name string, m *Message, keep Keep, done func(error))
 
 	// Read gives the messages after an offset, oldest first and without gaps: those that fit in maxBytes of data, but at

@@ -19,15 +19,20 @@ type contents struct {
 	about, channels []byte // the values of the buckets
 }
 
-// open reads where things are in a file, nil where they are not to be found.
+// readContents reads where things are in a file, nil where they are not to be found.
 func readContents(f *os.File) (*contents, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	c := &contents{pages: readPages(f, info.Size())}
+	c.read()
+	return c, nil
+}
+
+func (c *contents) read() {
 	if c.root == 0 {
-		return c, nil
+		return
 	}
 	c.each(c.root, func(e element) {
 		switch {
@@ -47,7 +52,6 @@ func readContents(f *os.File) (*contents, error) {
 			c.damaged("the file has no %s", b.name)
 		}
 	}
-	return c, nil
 }
 
 // check reads the whole file, and says in err what is wrong with it. Where that is ErrNewer it is best left alone.

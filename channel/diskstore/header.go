@@ -15,6 +15,7 @@ type header struct {
 	last  uint64 // of the newest message saved, kept or not
 	bytes int64  // of those kept
 	age   time.Duration
+	flags uint64
 
 	oldest, newest int64 // the times of first and last, in nanoseconds since 1970
 
@@ -22,6 +23,17 @@ type header struct {
 	// then, whatever they say.
 	stepped   uint64
 	steppedAt int64
+}
+
+// Flags of a header.
+const flagLast = 1 // the newest message is kept whatever its age
+
+// keep takes over the bounds that are looked at when there is no message.
+func (h *header) keep(k channel.Keep) {
+	h.age, h.flags = k.Age, h.flags&^flagLast
+	if k.Last {
+		h.flags |= flagLast
+	}
 }
 
 func (h *header) count() int {
@@ -38,6 +50,9 @@ func (h *header) published(offset uint64, t int64) int64 {
 
 // expired says whether a message is past its age.
 func (h *header) expired(offset uint64, t, now int64) bool {
+	if h.flags&flagLast != 0 && offset == h.last && h.count() > 0 {
+		return false
+	}
 	return h.age > 0 && now-h.published(offset, t) >= int64(h.age)
 }
 
@@ -60,6 +75,7 @@ func (h *header) append(dst, key []byte) []byte {
 	for _, v := range []int64{h.bytes, int64(h.age), h.oldest, h.newest} {
 		dst = binary.AppendVarint(dst, v)
 	}
+	dst = binary.AppendUvarint(dst, h.flags)
 	dst = binary.AppendUvarint(dst, h.stepped)
 	dst = binary.AppendVarint(dst, h.steppedAt)
 	return seal(dst, from, key)
@@ -73,7 +89,7 @@ func parseHeader(key, value []byte) (header, error) {
 	}
 	d := decoder{b: body}
 	h := header{epoch: string(d.bytes()), first: d.uvarint(), last: d.uvarint(), bytes: d.varint(), age: time.Duration(d.varint()),
-		oldest: d.varint(), newest: d.varint(), stepped: d.uvarint(), steppedAt: d.varint()}
+		oldest: d.varint(), newest: d.varint(), flags: d.uvarint(), stepped: d.uvarint(), steppedAt: d.varint()}
 	if d.bad || len(d.b) > 0 || h.first == 0 || h.last+1 < h.first || h.bytes < 0 {
 		return header{}, fmt.Errorf("%w: a channel's header makes no sense", ErrDamaged)
 	}

@@ -81,6 +81,7 @@ func publish(dir string, noSync bool) error {
 // What was acknowledged is there after a kill -9, in order and without gaps. A hundred times with
 // BARO_DISKSTORE_KILLS=100.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	kills := 20
 	if n := os.Getenv("BARO_DISKSTORE_KILLS"); n != "" {
 		if _, err := fmt.Sscan(n, &kills); err != nil {

@@ -18,6 +18,8 @@ var (
 	ErrNewer = errors.New("channel/diskstore: the file is of a newer version")
 	// ErrDamaged means that the file holds what nobody wrote. Opening the store again saves what can be read.
 	ErrDamaged = errors.New("channel/diskstore: the file is damaged")
+	// ErrOffset is a message that does not follow the newest one saved of its channel.
+	ErrOffset = errors.New("channel/diskstore: the message does not follow the newest")
 	// ErrTooLarge is a message of more than 64 MiB.
 	ErrTooLarge = errors.New("channel/diskstore: message too large")
 )

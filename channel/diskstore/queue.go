@@ -1,6 +1,7 @@
 package diskstore
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -108,6 +109,7 @@ func (s *Store) write() {
 			if err := s.commit(batch); err != nil {
 				s.options.Logger.Error("channels are not saved", "file", s.path, "err", err)
 				s.failBatch(batch, err)
+				s.uncertain = true
 			}
 			s.tell(batch)
 		} else if closed {
@@ -166,17 +168,47 @@ func (s *Store) commit(batch []entry) error {
 	}
 	return s.update(func(b *bbolt.Bucket) error {
 		t := newTransaction(b)
-		t.slab = s.slab[:0]
+		t.slab, t.uncertain = s.slab[:0], s.uncertain
 		defer func() { slab = t.slab }()
 		for i := range batch {
-			if e := &batch[i]; e.m != nil {
-				if err := t.save(e.name, e.m, e.keep); err != nil {
-					return err
-				}
+			e := &batch[i]
+			if e.m == nil {
+				continue
+			}
+			err := t.save(e.name, e.m, e.keep)
+			if errors.Is(err, ErrOffset) {
+				s.failRest(batch[i:], err)
+			} else if err != nil {
+				return err
 			}
 		}
 		return t.finish()
 	})
+}
+
+// failRest has the first of batch fail, and with it what follows it in its channel.
+func (s *Store) failRest(batch []entry, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := batch[0].name
+	f := s.failed(name, batch[0].m, err)
+	s.queued -= batch[0].size
+	batch[0].fail(f)
+	for _, entries := range [][]entry{batch[1:], s.queue} {
+		for i := range entries {
+			if e := &entries[i]; e.name == name {
+				s.failFollowing(e, f)
+			}
+		}
+	}
+}
+
+// failFollowing has e fail if it follows what has failed.
+func (s *Store) failFollowing(e *entry, f *failure) {
+	if e.m != nil && f.follows(e.m) {
+		s.queued -= e.size
+		e.fail(f)
+	}
 }
 
 // failBatch has batch fail, and with it what waits of its channels.
@@ -198,10 +230,8 @@ func (s *Store) failBatch(batch []entry, err error) {
 		e.fail(f)
 	}
 	for i := range s.queue {
-		e := &s.queue[i]
-		if f := failures[e.name]; e.m != nil && f != nil && f.follows(e.m) {
-			s.queued -= e.size
-			e.fail(f)
+		if f := failures[s.queue[i].name]; f != nil {
+			s.failFollowing(&s.queue[i], f)
 		}
 	}
 }

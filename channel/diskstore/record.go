@@ -25,10 +25,10 @@ const (
 const maxMessageBytes = 64 << 20
 
 // messageOverhead is what the hub counts for a message beside its own bytes.
-const messageOverhead = 192
+const messageOverhead = 200
 
 func messageSize(m *channel.Message) int64 {
-	return int64(len(m.Data) + len(m.ID) + len(m.Event) + messageOverhead)
+	return int64(len(m.Data) + len(m.ID) + len(m.Event) + len(m.User) + len(m.Key) + messageOverhead)
 }
 
 // record is a message as it is on disk, its fields still in the file's bytes. The offset is in the key.
@@ -41,9 +41,13 @@ type record struct {
 
 // appendRecord appends m as it is saved under key.
 func appendRecord(dst, key []byte, m *channel.Message) []byte {
-	r := record{time: m.Time.UnixNano(), epoch: []byte(m.Epoch), id: []byte(m.ID), event: []byte(m.Event), data: m.Data}
+	r := record{time: m.Time.UnixNano(), epoch: []byte(m.Epoch), id: []byte(m.ID), event: []byte(m.Event),
+		user: []byte(m.User), key: []byte(m.Key), sender: []byte(m.Sender), data: m.Data}
 	if m.Binary {
 		r.flags |= flagBinary
+	}
+	if m.Exclude {
+		r.flags |= flagExclude
 	}
 	return r.append(dst, key, m.Offset)
 }
@@ -120,18 +124,22 @@ func parseRecord(key, value []byte) (record, error) {
 
 // size is that of the message.
 func (r *record) size() int64 {
-	return int64(len(r.data) + len(r.id) + len(r.event) + messageOverhead)
+	return int64(len(r.data) + len(r.id) + len(r.event) + len(r.user) + len(r.key) + messageOverhead)
 }
 
 // message copies what the record says.
 func (r *record) message(offset uint64) *channel.Message {
 	return &channel.Message{
-		Offset: offset,
-		Epoch:  string(r.epoch),
-		Time:   time.Unix(0, r.time),
-		ID:     string(r.id),
-		Event:  string(r.event),
-		Data:   append([]byte{}, r.data...),
-		Binary: r.flags&flagBinary != 0,
+		Offset:  offset,
+		Epoch:   string(r.epoch),
+		Time:    time.Unix(0, r.time),
+		ID:      string(r.id),
+		Event:   string(r.event),
+		Data:    append([]byte{}, r.data...),
+		Binary:  r.flags&flagBinary != 0,
+		User:    string(r.user),
+		Key:     string(r.key),
+		Sender:  string(r.sender),
+		Exclude: r.flags&flagExclude != 0,
 	}
 }

@@ -63,7 +63,7 @@ func (s *salvage) element(e element) {
 				s.known, s.header = true, h
 			}
 		}
-		s.run = header{epoch: s.epoch, age: s.age, stepped: s.stepped, steppedAt: s.steppedAt}
+		s.run = header{epoch: s.epoch, age: s.age, flags: s.flags, stepped: s.stepped, steppedAt: s.steppedAt}
 		if !s.known || s.from.doubtful {
 			s.run.epoch = rand.Text()[:13]
 		}

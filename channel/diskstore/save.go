@@ -1,6 +1,7 @@
 package diskstore
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -14,7 +15,9 @@ type transaction struct {
 	b       *bbolt.Bucket
 	headers map[string]*header
 	now     int64
-	slab    []byte // what the records are made in; bbolt reads them until the transaction ends
+	// A commit failed before, but may have come through: what is saved may be newer than what the hub knows.
+	uncertain bool
+	slab      []byte // what the records are made in; bbolt reads them until the transaction ends
 }
 
 func newTransaction(b *bbolt.Bucket) *transaction {
@@ -39,7 +42,8 @@ func (t *transaction) header(name string) (*header, error) {
 	return &h, nil
 }
 
-// save puts m into its channel, as the newest message, and drops what is beyond keep.
+// save puts m into its channel, as the newest message, and drops what is beyond keep. Where it is [ErrOffset] nothing was
+// done.
 func (t *transaction) save(name string, m *channel.Message, keep channel.Keep) error {
 	h, err := t.header(name)
 	if err != nil {
@@ -49,15 +53,16 @@ func (t *transaction) save(name string, m *channel.Message, keep channel.Keep) e
 		}
 	}
 	key := headerKey(name)
-	if h != nil && h.epoch == m.Epoch && m.Offset <= h.last {
-		// The channel was told that these had failed, as was this process.
+	if h != nil && h.epoch == m.Epoch && m.Offset <= h.last && t.uncertain {
 		if err := t.dropNewest(key, h, m.Offset); err != nil {
 			return err
 		}
 	}
-	if h == nil || h.epoch != m.Epoch || m.Offset != h.last+1 {
-		// Another life of the channel: or a gap, which there must not be.
-		if h != nil {
+	if h != nil && h.epoch == m.Epoch && m.Offset != h.last+1 {
+		return fmt.Errorf("%w: it has the offset %d, the newest saved %d", ErrOffset, m.Offset, h.last)
+	}
+	if h == nil || h.epoch != m.Epoch {
+		if h != nil { // another life
 			if err := t.dropAll(key, h); err != nil {
 				return err
 			}
@@ -73,7 +78,8 @@ func (t *transaction) save(name string, m *channel.Message, keep channel.Keep) e
 	if h.count() == 0 {
 		h.oldest = at
 	}
-	h.last, h.newest, h.age = m.Offset, at, keep.Age
+	h.last, h.newest = m.Offset, at
+	h.keep(keep)
 	h.bytes += messageSize(m)
 	key = messageKey(key, m.Offset)
 	from := len(t.slab)

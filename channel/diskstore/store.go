@@ -22,7 +22,10 @@ type Store struct {
 	lock    *os.File
 	db      *bbolt.DB
 	file    *os.File // of db
-	slab    []byte   // of the goroutine that writes
+
+	// Of the goroutine that writes.
+	slab      []byte
+	uncertain bool // a commit has failed
 
 	writing sync.Mutex // held during a transaction that writes
 	broken  bool       // guarded by writing
@@ -101,7 +104,7 @@ func openFile(path string, noSync bool) (db *bbolt.DB, file *os.File, err error)
 
 // wrap has every error say where it is from.
 func wrap(err error) error {
-	for _, own := range []error{ErrBusy, ErrClosed, ErrLocked, ErrNewer, ErrDamaged, ErrTooLarge} {
+	for _, own := range []error{ErrBusy, ErrClosed, ErrLocked, ErrNewer, ErrDamaged, ErrOffset, ErrTooLarge} {
 		if errors.Is(err, own) {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,7 @@ func check(t testing.TB, s *diskstore.Store, name, epoch string, first, last uin
 		if m.Offset != offset || m.Epoch != epoch || string(m.Data) != body(name, offset, size) || m.ID != m.Position().String() {
 			t.Fatalf("%s: message %d is %+v", name, offset, m)
 		}
-		bytes += int64(len(m.Data)+len(m.ID)+len(m.Event)) + 192
+		bytes += int64(len(m.Data)+len(m.ID)+len(m.Event)) + 200
 	}
 	if saved.Bytes != bytes {
 		t.Fatalf("%s: %d bytes, want %d", name, saved.Bytes, bytes)
@@ -178,7 +179,7 @@ func fileOf(dir string) string { return filepath.Join(dir, "channels.db") }
 func TestRecentIsBounded(t *testing.T) {
 	s := open(t, t.TempDir(), nil)
 	fill(t, s, "c", "E", 1, 100, 100, all)
-	size := int64(100 + len("E:100") + 192)
+	size := int64(100 + len("E:100") + 200)
 	for _, c := range []struct {
 		keep channel.Keep
 		want int
@@ -222,7 +223,7 @@ func TestTrim(t *testing.T) {
 	fill(t, s, "count", "E", 101, 101, 100, channel.Keep{Count: 3, Bytes: 1 << 30})
 	check(t, s, "count", "E", 99, 101, 100)
 
-	size := int64(1000 + len("E:10") + 192)
+	size := int64(1000 + len("E:10") + 200)
 	fill(t, s, "bytes", "E", 10, 99, 1000, channel.Keep{Count: 1000, Bytes: 7*size + 1})
 	check(t, s, "bytes", "E", 93, 99, 1000)
 	mustSave(t, s, "bytes", message("E", 100, strings.Repeat("x", 20*int(size))), channel.Keep{Count: 1000, Bytes: 7*size + 1})
@@ -243,12 +244,66 @@ func TestAnotherLife(t *testing.T) {
 	fill(t, s, "c", "E", 1, 100, 10, all)
 	fill(t, s, "c", "F", 1, 3, 10, all)
 	check(t, s, "c", "F", 1, 3, 10)
-	fill(t, s, "c", "F", 10, 12, 10, all)
-	check(t, s, "c", "F", 10, 12, 10) // never a gap
-	fill(t, s, "c", "F", 12, 14, 10, all)
-	check(t, s, "c", "F", 10, 14, 10)
-	fill(t, s, "c", "F", 5, 6, 10, all)
-	check(t, s, "c", "F", 5, 6, 10)
+	for _, offset := range []uint64{1, 3, 5} {
+		if err := save(s, "c", message("F", offset, "x"), all); !errors.Is(err, diskstore.ErrOffset) {
+			t.Errorf("message %d after 3: %v", offset, err)
+		}
+	}
+	fill(t, s, "c", "F", 4, 5, 10, all)
+	check(t, s, "c", "F", 1, 5, 10)
+}
+
+func TestAllFields(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	want := []channel.Message{
+		{Offset: 1, Epoch: "E", Time: time.Unix(1, 2), ID: "id", Event: "event", Data: []byte{0, 255}, Binary: true,
+			User: "user", Key: "key", Sender: "sender", Exclude: true},
+		{Offset: 2, Epoch: "E", Time: time.Unix(-3, 4), ID: "E:2", Data: []byte{}},
+	}
+	for _, m := range want {
+		mustSave(t, s, "c", &m, channel.Keep{Count: 10, Bytes: 1 << 20})
+	}
+	s.Close()
+	s = open(t, dir, nil)
+	saved := load(t, s, "c", all)
+	read, err := s.Read("c", "E", 0, 1000)
+	if err != nil || len(read) != len(want) || len(saved.Recent) != len(want) {
+		t.Fatalf("%+v, %d messages, %v", saved, len(read), err)
+	}
+	for i := range want {
+		if !reflect.DeepEqual(*saved.Recent[i], want[i]) || !reflect.DeepEqual(*read[i], want[i]) {
+			t.Errorf("got %+v and %+v, want %+v", *saved.Recent[i], *read[i], want[i])
+		}
+	}
+	if size := int64(2+2+5+4+3+200) + int64(3+200); saved.Bytes != size {
+		t.Errorf("%d bytes, want %d", saved.Bytes, size)
+	}
+}
+
+func TestKeepLast(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := diskstore.Open(dir, &diskstore.Options{SweepEvery: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { s.Close() }()
+		keep := channel.Keep{Count: 1000, Bytes: 1 << 30, Age: 10 * time.Minute, Last: true}
+		fill(t, s, "c", "E", 1, 5, 10, keep)
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		check(t, s, "c", "E", 5, 5, 10)
+		fill(t, s, "c", "E", 6, 6, 10, keep)
+		check(t, s, "c", "E", 6, 6, 10)
+		keep.Last = false
+		fill(t, s, "c", "E", 7, 7, 10, keep)
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		if saved := load(t, s, "c", all); saved.Epoch != "" {
+			t.Errorf("%+v", saved)
+		}
+	})
 }
 
 func TestAge(t *testing.T) {
