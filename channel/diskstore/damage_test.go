@@ -153,9 +153,13 @@ func TestPagesOverwritten(t *testing.T) {
 	m := newSample(t)
 	random := rand.New(rand.NewPCG(1, 2))
 	pages := len(m.file) / 4096
-	best, kept := 0, 0
+	best, kept, tried := 0, 0, 0
 	for page := range pages {
 		for kind := range 3 {
+			if page > 12 && kind != page%3 {
+				continue // each is a repair, which waits for the disk
+			}
+			tried++
 			file := bytes.Clone(m.file)
 			p := file[page*4096 : (page+1)*4096]
 			switch kind {
@@ -175,8 +179,8 @@ func TestPagesOverwritten(t *testing.T) {
 			}
 		}
 	}
-	if best != len(m.channels) || kept < 3*pages*9/10 {
-		t.Errorf("at best %d of %d channels, and in %d of %d cases messages, were kept", best, len(m.channels), kept, 3*pages)
+	if best != len(m.channels) || kept < tried*9/10 {
+		t.Errorf("at best %d of %d channels, and in %d of %d cases messages, were kept", best, len(m.channels), kept, tried)
 	}
 }
 
