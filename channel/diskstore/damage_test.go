@@ -188,6 +188,7 @@ func TestBitsFlipped(t *testing.T) {
 	t.Parallel()
 	m := newSample(t)
 	random := rand.New(rand.NewPCG(3, 4))
+	gone := 0
 	for range 100 {
 		file := bytes.Clone(m.file)
 		at := random.IntN(len(file))
@@ -196,9 +197,12 @@ func TestBitsFlipped(t *testing.T) {
 		}
 		file[at] ^= 1 << random.IntN(8)
 		_, messages := m.try(t, file, fmt.Sprintf("a bit of byte %d", at))
-		if at >= 4*4096 && messages == 0 {
-			t.Errorf("a bit of byte %d: everything is gone", at)
+		if messages == 0 {
+			gone++
 		}
+	}
+	if gone > 5 { // the roots
+		t.Errorf("%d of 100 times everything was gone", gone)
 	}
 }
 

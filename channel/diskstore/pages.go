@@ -179,8 +179,16 @@ func (p *pages) page(id uint64, depth int) []byte {
 		return nil
 	}
 	flags, more := binary.NativeEndian.Uint16(head[8:]), uint64(binary.NativeEndian.Uint32(head[12:]))
-	if binary.NativeEndian.Uint64(head[:]) != id || (flags != branchPage && flags != leafPage) || more >= p.end-id || (more+1)*pageSize > maxPageBytes {
+	if named := binary.NativeEndian.Uint64(head[:]); named != id && flags == branchPage {
+		// Where it leads to may be good; or old.
+		p.damaged("page %d says that it is %d", id, named)
+		p.doubtful = true
+	} else if named != id || (flags != branchPage && flags != leafPage) {
 		p.damaged("page %d is none", id)
+		return nil
+	}
+	if more >= p.end-id || (more+1)*pageSize > maxPageBytes {
+		p.damaged("page %d is %d pages long", id, more+1)
 		return nil
 	}
 	for i := id; i <= id+more; i++ {
