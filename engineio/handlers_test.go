@@ -147,58 +147,62 @@ func TestCloseInOnOpen(t *testing.T) {
 func TestBlockingHandler(t *testing.T) {
 	for _, transport := range transports {
 		t.Run(transport, func(t *testing.T) {
-			const size, messages = 10_000, 2000
-			e := calm()
-			release, arrived := make(chan struct{}), make(chan string, 10)
-			var handled, offered atomic.Int64
-			e.Arrive = func(_ *engineio.Session, m engineio.Message) bool {
-				if strings.HasPrefix(string(m.Data), "ack") {
-					arrived <- string(m.Data)
-					return true
-				}
-				offered.Add(1)
-				return false
-			}
-			e.OnMessage = func(*engineio.Session, engineio.Message) {
-				<-release
-				handled.Add(1)
-			}
-			s := open(t, e)
-			send, sid, _ := s.sender(transport)
-			if err := send("4first", "4ack1"); err != nil {
-				t.Fatal(err)
-			}
-			if got := receive(t, "Arrive", arrived); got != "ack1" {
-				t.Error(got)
-			}
-			done := make(chan error, 1)
-			packet := "4" + strings.Repeat("x", size)
-			var packets []string
-			for range 50 {
-				packets = append(packets, packet)
-			}
-			go func() {
-				for i := 0; i < messages; i += len(packets) {
-					if err := send(packets...); err != nil {
-						done <- err
-						return
-					}
-				}
-				done <- send("4last")
-			}()
-			session := e.Session(sid)
-			until(t, "reading pauses", func() bool { return engineio.Crowded(session) })
-			time.Sleep(20 * time.Millisecond)
-			if n := offered.Load() * size; n > 1<<20 {
-				t.Errorf("%d bytes have been read for a handler that is stuck", n)
-			}
-			close(release)
-			if err := receive(t, "everything is sent", done); err != nil {
-				t.Fatal(err)
-			}
-			until(t, "everything is handled", func() bool { return handled.Load() == messages+2 })
+			blockingHandler(t, transport, 10_000, 2000, 50, 100)
+			blockingHandler(t, transport, 0, 100_000, 1000, 50_000) // messages cost something even if there is nothing in them
 		})
 	}
+}
+
+func blockingHandler(t *testing.T, transport string, size, messages, together int, most int64) {
+	e := calm()
+	release, arrived := make(chan struct{}), make(chan string, 10)
+	var handled, offered atomic.Int64
+	e.Arrive = func(_ *engineio.Session, m engineio.Message) bool {
+		if strings.HasPrefix(string(m.Data), "ack") {
+			arrived <- string(m.Data)
+			return true
+		}
+		offered.Add(1)
+		return false
+	}
+	e.OnMessage = func(*engineio.Session, engineio.Message) {
+		<-release
+		handled.Add(1)
+	}
+	s := open(t, e)
+	send, sid, _ := s.sender(transport)
+	if err := send("4first", "4ack1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, "Arrive", arrived); got != "ack1" {
+		t.Error(got)
+	}
+	done := make(chan error, 1)
+	packet := "4" + strings.Repeat("x", size)
+	var packets []string
+	for range together {
+		packets = append(packets, packet)
+	}
+	go func() {
+		for i := 0; i < messages; i += len(packets) {
+			if err := send(packets...); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- send("4last")
+	}()
+	session := e.Session(sid)
+	until(t, "reading pauses", func() bool { return engineio.Crowded(session) })
+	time.Sleep(20 * time.Millisecond)
+	if n := offered.Load(); n > most {
+		t.Errorf("%d messages have been read for a handler that is stuck", n)
+	}
+	close(release)
+	if err := receive(t, "everything is sent", done); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "everything is handled", func() bool { return handled.Load() == int64(messages)+2 })
 }
 
 // A session that ends while its handler blocks lets its POST go on.

@@ -255,7 +255,7 @@ func (s *Server) emptied(n *Namespace) {
 // Close accepts no more clients and closes those there are: what was sent before leaves first, their sockets are
 // disconnected with ServerShuttingDown, and Close waits until the handlers have returned. A client that is between two polls is
 // waited for, up to 5 seconds after its last one (engineio.Server.Shutdown). When ctx is done, what is left is cut, and Close
-// returns context.Cause(ctx). The adapters are closed last.
+// returns context.Cause(ctx). The adapters are closed last. A handler must not wait for Close, which waits for the handler.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
