@@ -26,13 +26,12 @@ type channel struct {
 	offset  uint64 // of the last message
 	unsaved bool   // there is a store, and it was not told of the last message, or of any
 	history history
-	keys    keys
+	keys    *keys         // nil while there are none
 	wake    chan struct{} // closed by the next publish; nil while nobody waits
-	members members
+	members *members      // made by the first who joins; it has a lock of its own for what is not mu's
 
 	subscribers subscribers // has a lock of its own
-	left        left        // has a lock of its own
-	saving      saving      // has a lock of its own
+	saving      *saving     // has a lock of its own; nil without a store
 }
 
 // keep remembers m as long as the settings say.
@@ -46,9 +45,9 @@ func (c *channel) keep(m *Message) {
 // remember remembers the key of m, which is pending while p is.
 func (c *channel) remember(m *Message, p *pending) {
 	if m.Key != "" {
-		before := c.keys.bytes
-		c.keys.add(m, p)
-		c.hub.bytes.Add(c.keys.bytes - before)
+		before := c.bytes()
+		c.addKey(m, p)
+		c.hub.bytes.Add(c.bytes() - before)
 	}
 }
 
@@ -66,7 +65,19 @@ func (c *channel) drop(now time.Time) {
 	for c.history.count > 1 && c.history.bytes > recentBytes && c.stored() {
 		c.history.dropOldest()
 	}
-	c.keys.trim(now)
+	if c.keys != nil {
+		c.keys.trim(now)
+		if len(c.keys.order) == 0 {
+			c.keys = nil
+		}
+	}
+}
+
+func (c *channel) addKey(m *Message, p *pending) {
+	if c.keys == nil {
+		c.keys = &keys{known: make(map[string]*keyed)}
+	}
+	c.keys.add(m, p)
 }
 
 // stored says whether a store has what the channel keeps. The caller holds c.mu.
@@ -75,7 +86,12 @@ func (c *channel) stored() bool {
 }
 
 // bytes is what the channel remembers, in bytes.
-func (c *channel) bytes() int64 { return c.history.bytes + c.keys.bytes }
+func (c *channel) bytes() int64 {
+	if c.keys == nil {
+		return c.history.bytes
+	}
+	return c.history.bytes + c.keys.bytes
+}
 
 func (c *channel) position() Position {
 	return Position{Epoch: c.epoch, Offset: c.offset}

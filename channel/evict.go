@@ -38,7 +38,7 @@ func (h *Hub) evict(c *channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h.bytes.Add(-c.bytes())
-	c.history, c.keys = history{}, keys{}
+	c.history, c.keys = history{}, nil
 }
 
 // evictOldest makes the channel vanish that was idle for longest, and says whether there was one. The caller holds h.mu.
@@ -122,7 +122,7 @@ func (c *channel) forgotten(now time.Time) bool {
 	if c.stored() { // and comes back when it is asked for
 		age, last = min(age, c.hub.options.HistoryAge), false
 	}
-	return now.Sub(c.idleSince) >= age && len(c.keys.order) == 0 && !last
+	return now.Sub(c.idleSince) >= age && c.keys == nil && !last
 }
 
 func (h *Hub) all() []*channel {

@@ -104,6 +104,7 @@ func (h *Hub) find(name string) (c *channel, l *loading, first bool, err error) 
 		settings := h.rules.Load().of(name)
 		c.settings.Store(settings)
 		if h.options.Store != nil {
+			c.saving = new(saving)
 			if c.unsaved = !settings.stored(); !c.unsaved {
 				c.loading = &loading{ended: make(chan struct{})}
 				first = true

@@ -59,12 +59,13 @@ func (h *Hub) Channels(pattern Pattern, limit int) []Info {
 func (c *channel) info() Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	users, clients := c.members.count()
 	return Info{
 		Name:        c.name,
 		Position:    c.position(),
 		Subscribers: c.subscribers.count(),
-		Clients:     len(c.members.byClient),
-		Users:       len(c.members.users),
+		Clients:     clients,
+		Users:       users,
 		Messages:    c.history.count,
 		Bytes:       c.bytes(),
 	}

@@ -30,7 +30,11 @@ const keyOverhead = 200
 
 func (k *keyed) size() int64 { return int64(len(k.key) + len(k.id) + keyOverhead) }
 
+// find gives what is remembered of the message with a key; nil where that is nothing.
 func (k *keys) find(key string, now time.Time) *keyed {
+	if k == nil {
+		return nil
+	}
 	if e := k.known[key]; e != nil && now.Sub(e.time) < KeyAge && !(e.pending != nil && e.pending.failed()) {
 		return e
 	}
@@ -39,6 +43,9 @@ func (k *keys) find(key string, now time.Time) *keyed {
 
 // end says that a message is no longer pending: it is published, or has failed, and its key is free again.
 func (k *keys) end(p *pending) {
+	if k == nil || p.message.Key == "" {
+		return
+	}
 	e := k.known[p.message.Key]
 	switch {
 	case e == nil || e.pending != p:
@@ -49,14 +56,8 @@ func (k *keys) end(p *pending) {
 	}
 }
 
-// add remembers the key of m, if it has one. m is pending while p is, which may be nil.
+// add remembers the key of m. m is pending while p is, which may be nil.
 func (k *keys) add(m *Message, p *pending) {
-	if m.Key == "" {
-		return
-	}
-	if k.known == nil {
-		k.known = make(map[string]*keyed)
-	}
 	for len(k.order) >= MaxKeys {
 		k.dropOldest()
 	}
@@ -73,9 +74,6 @@ func (k *keys) dropOldest() {
 	k.bytes -= e.size()
 	if k.known[e.key] == e {
 		delete(k.known, e.key)
-	}
-	if len(k.order) == 0 {
-		*k = keys{}
 	}
 }
 

@@ -74,7 +74,7 @@ func (c *channel) take(saved *Saved, keys []*Message) {
 		c.history.append(m)
 	}
 	for _, m := range keys {
-		c.keys.add(m, nil)
+		c.addKey(m, nil)
 	}
 	c.drop(time.Now())
 	c.hub.bytes.Add(c.bytes() - before)

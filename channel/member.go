@@ -47,10 +47,19 @@ type member struct {
 	subscriptions int
 }
 
-// members is who is in a channel. The channel's mu guards it.
+// members is who is in a channel. The channel's mu guards it, but for those who left.
 type members struct {
 	byClient map[string]*member
 	users    map[string]int // how many connections each user has; the unknown one is not counted
+	left     left
+}
+
+// count says how many there are. A channel that nobody ever joined has nil members.
+func (s *members) count() (users, clients int) {
+	if s == nil {
+		return 0, 0
+	}
+	return len(s.users), len(s.byClient)
 }
 
 // add counts a subscription of m, and says whether it is the first of its connection, and of its user.

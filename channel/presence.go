@@ -88,7 +88,8 @@ func (s *Subscription) Presence(limit int, f func(Presence)) {
 }
 
 func (c *channel) presence(limit int) Presence {
-	p := Presence{Users: len(c.members.users), Clients: len(c.members.byClient)}
+	var p Presence
+	p.Users, p.Clients = c.members.count()
 	if limit == 0 {
 		limit = p.Clients
 	}
@@ -107,6 +108,9 @@ func (c *channel) presence(limit int) Presence {
 
 // join counts a subscription of m, and tells those who were there. The caller holds c.mu.
 func (c *channel) join(sub *Subscription, m Member) {
+	if c.members == nil {
+		c.members = new(members)
+	}
 	added, joined, first := c.members.add(m)
 	sub.member = added
 	if joined && c.settings.Load().Presence {
@@ -123,7 +127,8 @@ func (c *channel) part(m *member) {
 }
 
 func (c *channel) tell(e *PresenceEvent, except *Subscription) {
-	e.Channel, e.Users, e.Clients = c.name, len(c.members.users), len(c.members.byClient)
+	e.Channel = c.name
+	e.Users, e.Clients = c.members.count()
 	defer e.sharing.end()
 	c.subscribers.tell(e, except)
 }
@@ -149,7 +154,7 @@ func (c *channel) leave(m *member) {
 			return
 		}
 	}
-	l := &c.left
+	l := &c.members.left
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.members = append(l.members, m)
@@ -167,18 +172,26 @@ func (c *channel) tellAllLeft() {
 		c.tellLeft()
 		c.mu.Unlock()
 
-		c.left.mu.Lock()
-		more = len(c.left.members) > 0
-		c.left.telling = more
-		c.left.mu.Unlock()
+		more = c.members.left.more()
 	}
 }
 
 // tellLeft has those leave who are waiting for it. The caller holds c.mu.
 func (c *channel) tellLeft() {
-	for c.left.waiting.Load() > 0 {
-		c.part(c.left.next())
+	if c.members == nil {
+		return
 	}
+	for c.members.left.waiting.Load() > 0 {
+		c.part(c.members.left.next())
+	}
+}
+
+// more says whether there is somebody to tell of; where there is nobody the goroutine ends.
+func (l *left) more() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.telling = len(l.members) > 0
+	return l.telling
 }
 
 func (l *left) next() *member {

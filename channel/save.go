@@ -45,7 +45,7 @@ func (p *pending) failed() bool {
 // save hands m to the store. It returns nil where m is not to be saved and may be shown at once. The caller holds c.mu.
 func (c *channel) save(m *Message, now time.Time) *pending {
 	settings := c.settings.Load()
-	s := &c.saving
+	s := c.saving
 	// Held while the store is told, too, so that done for an earlier message comes either before m has its offset, or
 	// after m was handed over, and fails it if need be.
 	s.mu.Lock()

@@ -16,8 +16,9 @@ type subscribers struct {
 func (s *subscribers) deliver(m *Message) {
 	s.begin()
 	defer s.end()
+	exclude := m.Exclude
 	for _, sub := range s.list {
-		if sub.closed.Load() || m.Exclude && sub.excluded(m) {
+		if sub.closed.Load() || exclude && sub.excluded(m) {
 			continue
 		}
 		sub.subscriber.Deliver(m)
