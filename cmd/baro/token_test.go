@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -136,5 +137,33 @@ func TestTokenOnTerminal(t *testing.T) {
 	out := must(t, "token", "inspect", token)
 	if strings.ContainsAny(out, "\x1b\u009b\u202e") || !strings.Contains(out, `"\u001b[2J\u009b2J\u202e\u202e"`) {
 		t.Errorf("%q", out)
+	}
+}
+
+// The commands of docs/auth.md do what it says.
+func TestTokenDocs(t *testing.T) {
+	page, err := os.ReadFile("../../docs/auth.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, ok := strings.Cut(string(page), "```sh\n")
+	script, _, closed := strings.Cut(script, "```")
+	if !ok || !closed {
+		t.Fatal("there is no script")
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(executable, filepath.Join(dir, "baro")); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script)
+	c.Dir = dir
+	c.Env = append(os.Environ(), "BARO_TEST_AS_COMMAND=1", "PATH="+dir+":"+os.Getenv("PATH"))
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Verified yes") || !strings.Contains(string(out), "baro_") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
