@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -110,7 +109,7 @@ func parseObject(data []byte) (map[string]json.RawMessage, error) {
 	return object, nil
 }
 
-// checkObject says whether data is one JSON object without two members of one name.
+// checkObject says whether data begins with a JSON object, and one without two members of one name.
 func checkObject(data []byte) error {
 	type level struct {
 		names map[string]bool // of an object; nil in an array
@@ -127,7 +126,7 @@ func checkObject(data []byte) error {
 		if closing, ok := token.(json.Delim); ok && (closing == '}' || closing == ']') {
 			levels = levels[:len(levels)-1]
 			if len(levels) == 0 {
-				break
+				return nil
 			}
 			continue
 		}
@@ -155,8 +154,4 @@ func checkObject(data []byte) error {
 			return fmt.Errorf("it is nested more than %d levels deep", maxDepth)
 		}
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows the JSON object")
-	}
-	return nil
 }

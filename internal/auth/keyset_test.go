@@ -381,6 +381,7 @@ func TestKeySetPart(t *testing.T) {
 		`7`, `null`, `{}`, `{"kty":7}`,
 		`{"kty":"RSA","kid":"r","n":"` + n + `","e":"AA"}`,
 		`{"kty":"RSA","kid":"r","n":"` + n + `","e":"AQ"}`,
+		`{"kty":"RSA","kid":"r","n":"` + n + `","e":"BA"}`,
 		`{"kty":"RSA","kid":"r","n":"` + n + `","e":"_____w"}`,
 		`{"kty":"RSA","kid":"r","n":"` + n + `","e":"AQAAAAAAAQ"}`,
 		`{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"}`,
