@@ -217,21 +217,6 @@ func (p *peer) expectOpen() {
 	}
 }
 
-func TestRecoveryExpires(t *testing.T) {
-	o := recovering()
-	o.ConnectionStateRecovery.MaxDisconnectionDuration = 30 * time.Millisecond
-	io, url := start(t, o)
-	p := dial(t, url)
-	p.send("0")
-	sid, pid := p.sidAndPID()
-	p.close()
-	eventually(t, "the socket is gone", func() bool { return io.Len() == 0 })
-	time.Sleep(60 * time.Millisecond) // the time that is told
-	if sid2, _ := back(t, url, pid, "").sidAndPID(); sid2 == sid {
-		t.Error("recovered too late")
-	}
-}
-
 // Many events from many goroutines while the client comes and goes: it gets each one once, in order for each goroutine.
 func TestRecoveryUnderLoad(t *testing.T) {
 	io, url := start(t, recovering())
