@@ -55,7 +55,10 @@ func lost(session *engineio.Session, _ *engineio.CloseError) {
 
 // closed is called when the handlers of a connection that has ended have returned.
 func closed(session *engineio.Session, why *engineio.CloseError) {
-	c := session.Data.(*client)
+	c, ok := session.Data.(*client)
+	if !ok { // Options.Context has panicked
+		return
+	}
 	if c.server.set.Engine.Inline {
 		// Whoever sends too much to a client may be called here for it, in the middle of a broadcast.
 		c.server.spawned.Go(func() { c.closed(Reason(why.Reason)) })
