@@ -1,0 +1,361 @@
+package clients
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Call asks a client something on behalf of the backend.
+type Call struct {
+	ID     string          `json:"id"`
+	Method string          `json:"method"`
+	Data   json.RawMessage `json:"data,omitempty"`
+	// Deadline is until when the answer is waited for.
+	Deadline time.Time `json:"deadline"`
+}
+
+// An Answer is what a call came to.
+type Answer struct {
+	Call   string          `json:"call"`             // its id
+	State  State           `json:"state"`            // of the call
+	Client string          `json:"client,omitempty"` // who answered, or is asked
+	Data   json.RawMessage `json:"data,omitempty"`   // what it answered
+	Error  *Refused        `json:"error,omitempty"`  // what it, or this server, refused
+}
+
+// Refused is an error of a call.
+type Refused struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// State is how far a call has come.
+type State string
+
+// The states of a call.
+const (
+	Held     State = "held"     // the user is away; the call waits for it
+	Asked    State = "asked"    // it has been handed over
+	Answered State = "answered" // with data
+	Failed   State = "failed"   // refused, or there was no answer in time
+)
+
+// A CallRequest is what a backend asks for.
+type CallRequest struct {
+	User   string // whom to ask: the connection of the user that came last and can be called,
+	Client string // or one connection
+	Method string
+	Data   json.RawMessage
+	// Timeout is how long an answer may take once the client has been asked.
+	Timeout time.Duration
+	// Hold is how long the call waits for a user that is away; 0: not at all. A call that is held, or was handed over to a
+	// connection that ended, is handed over when the user comes: it may reach a device twice, under one id.
+	Hold time.Duration
+}
+
+// call is a call under way. Its fields but done are guarded by calls.mu.
+type call struct {
+	Call
+	user    string
+	timeout time.Duration
+	until   time.Time // how long it may be held; zero: it may not
+	client  *Client   // who is asked; nil: it is held
+	timer   *time.Timer
+	answer  Answer
+	done    chan struct{} // closed when answer is final
+}
+
+// calls are those under way, and the answers of those that were held.
+type calls struct {
+	mu   sync.Mutex
+	byID map[string]*call
+	held map[string][]*call // by user
+}
+
+const maxMethodBytes = 128
+
+// Call asks a client, and waits for its answer, or until ctx is done: then a call that may be held goes on, its state is
+// in the answer, and [Registry.CallState] tells what comes of it; any other is given up. The error says that the client was not
+// asked at all; that it refused, or did not answer in time, is in the answer.
+func (r *Registry) Call(ctx context.Context, q CallRequest) (Answer, error) {
+	if err := r.checkCall(q); err != nil {
+		return Answer{}, err
+	}
+	k := &call{
+		Call: Call{ID: rand.Text()[:22], Method: q.Method, Data: q.Data}, user: q.User, timeout: q.Timeout, done: make(chan struct{}),
+	}
+	if q.Hold > 0 {
+		k.until = time.Now().Add(min(q.Hold, r.config.MaxHold))
+	}
+	target, err := r.target(q)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := r.begin(k, target); err != nil {
+		return Answer{}, err
+	}
+	select {
+	case <-k.done:
+	case <-ctx.Done():
+		if q.Hold == 0 {
+			r.finish(k, Answer{State: Failed, Error: refused(ErrTimeout)})
+		}
+	}
+	r.calls.mu.Lock()
+	defer r.calls.mu.Unlock()
+	return k.state(), nil
+}
+
+func (r *Registry) checkCall(q CallRequest) error {
+	switch {
+	case (q.User == "") == (q.Client == ""):
+		return Invalid("invalid_call", "a call is for either a user or a client")
+	case q.Method == "" || len(q.Method) > maxMethodBytes:
+		return Invalid("invalid_call", fmt.Sprintf("a method has 1 to %d bytes", maxMethodBytes))
+	case len(q.Data) > r.config.MaxCallBytes:
+		return ErrTooLarge.With(fmt.Sprintf("the data has %d bytes, the limit is %d", len(q.Data), r.config.MaxCallBytes))
+	case q.Timeout <= 0:
+		return Invalid("invalid_call", "a call needs a timeout")
+	case q.Hold < 0 || q.Hold > 0 && q.User == "":
+		return Invalid("invalid_call", "a call is held for a user")
+	}
+	return nil
+}
+
+// target is whom a call is for; nil: a user that is away.
+func (r *Registry) target(q CallRequest) (*Client, error) {
+	if q.Client != "" {
+		c := r.Client(q.Client)
+		if c == nil || c.many == nil {
+			return nil, ErrNotFound.With("there is no client " + q.Client + " that can be called")
+		}
+		return c, nil
+	}
+	all := r.OfUser(q.User)
+	for _, c := range slices.Backward(all) {
+		if c.many != nil {
+			return c, nil
+		}
+	}
+	if q.Hold == 0 {
+		return nil, ErrNotFound.With("the user " + q.User + " is not connected, or not in a way that can be called")
+	}
+	return nil, nil
+}
+
+// begin asks target, or holds the call.
+func (r *Registry) begin(k *call, target *Client) error {
+	r.calls.mu.Lock()
+	if len(r.calls.byID) >= r.config.MaxCalls {
+		r.calls.mu.Unlock()
+		return ErrCalls
+	}
+	if target == nil && len(r.calls.held[k.user]) >= r.config.MaxHeld {
+		r.calls.mu.Unlock()
+		return ErrCalls.With("too many calls are held for the user " + k.user)
+	}
+	r.calls.byID[k.ID] = k
+	if target == nil {
+		r.hold(k)
+	}
+	r.calls.mu.Unlock()
+	if target != nil {
+		r.ask(k, target)
+		return nil
+	}
+	// The user may have come in the meantime.
+	for _, c := range r.OfUser(k.user) {
+		if c.many != nil {
+			r.deliverHeld(c)
+		}
+	}
+	return nil
+}
+
+// hold has a call wait for its user. calls.mu is held.
+func (r *Registry) hold(k *call) {
+	k.client = nil
+	k.answer = Answer{State: Held}
+	r.calls.held[k.user] = append(r.calls.held[k.user], k)
+	r.within(k, time.Until(k.until))
+}
+
+// within has a call fail unless it is answered in time. calls.mu is held.
+func (r *Registry) within(k *call, d time.Duration) {
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	k.timer = time.AfterFunc(d, func() { r.finish(k, Answer{State: Failed, Error: refused(ErrTimeout)}) })
+}
+
+// ask hands a call over.
+func (r *Registry) ask(k *call, c *Client) {
+	r.calls.mu.Lock()
+	if k.isDone() {
+		r.calls.mu.Unlock()
+		return
+	}
+	r.unhold(k)
+	k.client = c
+	if c.asked == nil {
+		c.asked = map[string]*call{}
+	}
+	c.asked[k.ID] = k
+	k.Deadline = time.Now().Add(k.timeout)
+	k.answer = Answer{State: Asked, Client: c.id}
+	r.within(k, k.timeout)
+	question := k.Call
+	r.calls.mu.Unlock()
+	c.many.Call(question)
+	if c.isGone() { // it may have been abandoned before it was asked
+		r.abandon(c)
+	}
+}
+
+func (c *Client) isGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone
+}
+
+// unhold takes a call out of those held, or of those that its client has been asked. calls.mu is held.
+func (r *Registry) unhold(k *call) {
+	if k.client != nil {
+		delete(k.client.asked, k.ID)
+		return
+	}
+	rest := slices.DeleteFunc(r.calls.held[k.user], func(o *call) bool { return o == k })
+	if len(rest) == 0 {
+		delete(r.calls.held, k.user)
+	} else {
+		r.calls.held[k.user] = rest
+	}
+}
+
+// deliverHeld asks a client what was held for its user.
+func (r *Registry) deliverHeld(c *Client) {
+	r.calls.mu.Lock()
+	all := slices.Clone(r.calls.held[c.Identity().User])
+	r.calls.mu.Unlock()
+	for _, k := range all {
+		r.ask(k, c)
+	}
+}
+
+// abandon sees to the calls that a client has not answered when it leaves.
+func (r *Registry) abandon(c *Client) {
+	r.calls.mu.Lock()
+	var lost []*call
+	again := false
+	for _, k := range c.asked {
+		if time.Now().Before(k.until) {
+			r.hold(k)
+			again = true
+		} else {
+			lost = append(lost, k)
+		}
+	}
+	c.asked = nil
+	r.calls.mu.Unlock()
+	for _, k := range lost {
+		r.finish(k, Answer{State: Failed, Client: c.id, Error: refused(ErrClientGone)})
+	}
+	if again { // to another of the user's connections, if there is one
+		for _, o := range slices.Backward(r.OfUser(c.Identity().User)) {
+			if o.many != nil {
+				r.deliverHeld(o)
+				break
+			}
+		}
+	}
+}
+
+// Answer takes a client's answer to a call: data, or its refusal. The error says that the call is not, or not any more, for it to answer.
+func (c *Client) Answer(id string, data json.RawMessage, refusal *Refused) error {
+	r := c.registry
+	if len(data) > r.config.MaxCallBytes {
+		return ErrTooLarge.With(fmt.Sprintf("the answer has %d bytes, the limit is %d", len(data), r.config.MaxCallBytes))
+	}
+	r.calls.mu.Lock()
+	k := r.calls.byID[id]
+	own := k != nil && k.client == c && !k.isDone()
+	r.calls.mu.Unlock()
+	if !own {
+		return ErrNotFound.With("there is no such call, or it is over")
+	}
+	if refusal != nil {
+		r.finish(k, Answer{State: Failed, Client: c.id, Error: refusal})
+	} else {
+		r.finish(k, Answer{State: Answered, Client: c.id, Data: data})
+	}
+	return nil
+}
+
+// keepAnswer is how long the answer of a call that could be held is there to be asked for.
+const keepAnswer = 10 * time.Minute
+
+// finish ends a call; only the first time counts.
+func (r *Registry) finish(k *call, a Answer) {
+	r.calls.mu.Lock()
+	if k.isDone() {
+		r.calls.mu.Unlock()
+		return
+	}
+	r.unhold(k)
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	k.answer = a
+	close(k.done)
+	kept := !k.until.IsZero()
+	if kept {
+		k.timer = time.AfterFunc(keepAnswer, func() { r.forget(k) })
+		k.Data = nil
+	} else {
+		delete(r.calls.byID, k.ID)
+	}
+	a = k.state()
+	r.calls.mu.Unlock()
+	if kept {
+		r.config.Notify("call_answered", a)
+	}
+}
+
+func (r *Registry) forget(k *call) {
+	r.calls.mu.Lock()
+	defer r.calls.mu.Unlock()
+	delete(r.calls.byID, k.ID)
+}
+
+// CallState tells what has come of a call that could be held, up to ten minutes after its end.
+func (r *Registry) CallState(id string) (Answer, error) {
+	r.calls.mu.Lock()
+	defer r.calls.mu.Unlock()
+	k := r.calls.byID[id]
+	if k == nil {
+		return Answer{}, ErrNotFound.With("there is no such call")
+	}
+	return k.state(), nil
+}
+
+func (k *call) isDone() bool {
+	select {
+	case <-k.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (k *call) state() Answer {
+	a := k.answer
+	a.Call = k.ID
+	return a
+}
+
+func refused(p *Error) *Refused { return &Refused{p.Code, p.Message} }

@@ -1,0 +1,194 @@
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"baro.dev/channel"
+	"baro.dev/internal/auth"
+)
+
+// A Client is a connection that was let in.
+type Client struct {
+	registry  *Registry
+	id        string
+	link      Link
+	many      Multiplexer // the link, if it is one
+	transport string
+	remote    string
+	since     time.Time
+	identity  atomic.Pointer[Identity]
+
+	mu            sync.Mutex
+	gone          bool
+	life          context.Context // of what catches up; nil: nothing has had to
+	ended         context.CancelFunc
+	expiry        *time.Timer
+	subscriptions map[string]*subscription
+	limits        map[*Rule]*rate.Limiter
+
+	asked map[string]*call // that it has not answered; guarded by calls.mu
+}
+
+// ID names the connection.
+func (c *Client) ID() string { return c.id }
+
+// Identity is who it is. It is not to be changed.
+func (c *Client) Identity() *Identity { return c.identity.Load() }
+
+// Member is what it is in presence.
+func (c *Client) Member() channel.Member {
+	i := c.Identity()
+	return channel.Member{Client: c.id, User: i.User, Info: i.Info}
+}
+
+// An Event is what the backend is told of a client that came or left.
+type Event struct {
+	Client    string          `json:"client"`
+	User      string          `json:"user,omitempty"`
+	Transport string          `json:"transport"`
+	Remote    string          `json:"remote,omitempty"`
+	Meta      json.RawMessage `json:"meta,omitempty"`
+	Reason    string          `json:"reason,omitempty"` // why it left
+}
+
+func (c *Client) event() Event {
+	i := c.Identity()
+	return Event{Client: c.id, User: i.User, Transport: c.transport, Remote: c.remote, Meta: i.Meta}
+}
+
+// A Connection is what is told of a client.
+type Connection struct {
+	Client    string          `json:"client"`
+	User      string          `json:"user,omitempty"`
+	Info      json.RawMessage `json:"info,omitempty"`
+	Transport string          `json:"transport"`
+	Remote    string          `json:"remote,omitempty"`
+	Since     time.Time       `json:"since"`
+	Expires   *time.Time      `json:"expires,omitempty"`
+	Channels  []string        `json:"channels"` // that it has subscribed to, in no order
+}
+
+// Connection tells of the client.
+func (c *Client) Connection() Connection {
+	i := c.Identity()
+	o := Connection{
+		Client: c.id, User: i.User, Info: i.Info, Transport: c.transport, Remote: c.remote, Since: c.since, Channels: []string{},
+	}
+	if !i.Expires.IsZero() {
+		o.Expires = &i.Expires
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.subscriptions {
+		o.Channels = append(o.Channels, name)
+	}
+	return o
+}
+
+// May says whether the client may do something in a channel.
+func (c *Client) May(action auth.Action, name string) error {
+	return c.registry.May(c.Identity(), action, name)
+}
+
+// Begin subscribes the client to the channels of its token, if it can have many, and hands over the calls that were held for
+// it. It comes once, when the client was told that it is connected.
+func (c *Client) Begin(ctx context.Context) {
+	if c.many == nil {
+		return
+	}
+	i := c.Identity()
+	for _, name := range i.Channels {
+		c.force(name)
+	}
+	if i.User != "" {
+		c.registry.deliverHeld(c)
+	}
+}
+
+// Gone says that the client has left. It may come more than once.
+func (c *Client) Gone(reason string) {
+	if !c.registry.remove(c) {
+		return
+	}
+	c.mu.Lock()
+	c.gone = true
+	all := c.subscriptions
+	c.subscriptions = nil
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
+	ended := c.ended
+	c.mu.Unlock()
+	if ended != nil {
+		ended()
+	}
+	for name, s := range all {
+		s.end()
+		c.registry.config.Notify("unsubscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+	}
+	c.registry.abandon(c)
+	e := c.event()
+	e.Reason = reason
+	c.registry.config.Notify("disconnected", e)
+}
+
+// Disconnect has the server end the connection.
+func (c *Client) Disconnect(why Reason) { c.link.Close(why) }
+
+// watchExpiry ends the connection when its token expires, unless that is refreshed.
+func (c *Client) watchExpiry(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.gone:
+	case at.IsZero():
+		if c.expiry != nil {
+			c.expiry.Stop()
+		}
+	case c.expiry != nil:
+		c.expiry.Reset(time.Until(at))
+	default:
+		c.expiry = time.AfterFunc(time.Until(at), c.expired)
+	}
+}
+
+func (c *Client) expired() {
+	if at := c.Identity().Expires; at.IsZero() || time.Until(at) > 0 {
+		return // it was refreshed at that moment
+	}
+	c.Disconnect(EndExpired)
+}
+
+// Refresh gives the client another token of the same user. What it has subscribed to and may not any more, it loses.
+func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
+	h.Transport, h.Remote = c.transport, c.remote
+	identity, err := c.registry.Identify(ctx, c.id, h)
+	if err != nil {
+		return nil, err
+	}
+	if identity.User != c.Identity().User {
+		return nil, ErrUserChanged
+	}
+	c.identity.Store(identity)
+	c.watchExpiry(identity.Expires)
+	c.mu.Lock()
+	var names []string
+	for name, s := range c.subscriptions {
+		if !s.forced && c.May(auth.Subscribe, name) != nil {
+			names = append(names, name)
+		}
+	}
+	c.mu.Unlock()
+	for _, name := range names {
+		if c.drop(name) {
+			c.many.Unsubscribed(name, ErrForbidden.With("the new token does not permit to subscribe to "+name))
+		}
+	}
+	return identity, nil
+}

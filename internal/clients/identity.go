@@ -1,0 +1,112 @@
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"baro.dev/internal/auth"
+)
+
+// An Identity is who a client is.
+type Identity struct {
+	auth.Identity
+	Anonymous bool // neither a token nor the backend says who it is
+}
+
+// Hello is what a client says of itself when it comes.
+type Hello struct {
+	Token     string // "" for none
+	Transport string // "websocket", "sse" and so on: for the backend and for [Registry.Connections]
+	Remote    string // its address
+	Header    http.Header
+	// Data is what the client wants the backend to know; nil for nothing.
+	Data json.RawMessage
+}
+
+// A ConnectQuestion is what the backend is asked about a client that comes without a token that this server verifies.
+type ConnectQuestion struct {
+	Client    string          `json:"client,omitempty"`
+	Transport string          `json:"transport"`
+	Remote    string          `json:"remote,omitempty"`
+	Token     string          `json:"token,omitempty"`
+	Headers   http.Header     `json:"headers,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+}
+
+// A ConnectAnswer is what it answers.
+type ConnectAnswer struct {
+	User     string          `json:"user"`
+	Info     json.RawMessage `json:"info"`
+	Channels []string        `json:"channels"`
+	Rights   struct {
+		Subscribe []string `json:"subscribe"`
+		Publish   []string `json:"publish"`
+		Presence  []string `json:"presence"`
+		History   []string `json:"history"`
+	} `json:"rights"`
+	Expires int64           `json:"expires"` // seconds since 1970; 0 for never
+	Meta    json.RawMessage `json:"meta"`
+}
+
+// Identify says who a client is: by its token if tokens are verified here; else by asking the backend if there is one to ask;
+// else it is anonymous, if that is allowed. The error is a [Error], or one that [ErrorOf] knows.
+func (r *Registry) Identify(ctx context.Context, id string, h Hello) (*Identity, error) {
+	switch {
+	case h.Token != "" && r.config.Verifier != nil:
+		identity, err := r.config.Verifier.Verify(ctx, h.Token)
+		if err != nil {
+			return nil, err
+		}
+		return &Identity{Identity: identity}, nil
+	case r.config.Ask != nil && r.config.AskConnect:
+		return r.askConnect(ctx, id, h)
+	case h.Token != "":
+		return nil, ErrCredentials.With("this server verifies no tokens")
+	case r.config.Anonymous:
+		return &Identity{Anonymous: true}, nil
+	}
+	return nil, ErrCredentials
+}
+
+func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identity, error) {
+	var a ConnectAnswer
+	question := ConnectQuestion{id, h.Transport, h.Remote, h.Token, selected(h.Header, r.config.AskHeaders), h.Data}
+	if err := r.config.Ask(ctx, "connect", question, &a); err != nil {
+		if p, ok := errors.AsType[*Error](err); ok && p.Number == refusedNumber {
+			denied := *p
+			denied.Status, denied.Number = http.StatusForbidden, ErrForbidden.Number
+			return nil, &denied
+		}
+		return nil, err
+	}
+	identity := &Identity{Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, Anonymous: a.User == ""}
+	var errs [5]error
+	identity.Rights.Subscribe, errs[0] = auth.ParsePatterns(a.Rights.Subscribe)
+	identity.Rights.Publish, errs[1] = auth.ParsePatterns(a.Rights.Publish)
+	identity.Rights.Presence, errs[2] = auth.ParsePatterns(a.Rights.Presence)
+	identity.Rights.History, errs[3] = auth.ParsePatterns(a.Rights.History)
+	if a.User != "" {
+		errs[4] = auth.ValidateUser(a.User)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		r.config.Log.Warn("the backend's answer to connect makes no sense", "error", err)
+		return nil, ErrBackend
+	}
+	if a.Expires != 0 {
+		identity.Expires = time.Unix(a.Expires, 0)
+	}
+	return identity, nil
+}
+
+func selected(h http.Header, names []string) http.Header {
+	some := http.Header{}
+	for _, name := range names {
+		if values := h.Values(name); len(values) > 0 {
+			some[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return some
+}

@@ -1,0 +1,87 @@
+package clients
+
+import (
+	"golang.org/x/time/rate"
+
+	"baro.dev/channel"
+	"baro.dev/internal/auth"
+)
+
+// A PublishedEvent is what the backend is told of what a client has published.
+type PublishedEvent struct {
+	Client  string           `json:"client,omitempty"`
+	User    string           `json:"user,omitempty"`
+	Channel string           `json:"channel"`
+	Message *channel.Message `json:"message"`
+}
+
+// Publish publishes what the client has sent. m has what a publisher chooses.
+func (c *Client) Publish(name string, m channel.Message) (*channel.Message, error) {
+	if err := c.May(auth.Publish, name); err != nil {
+		return nil, err
+	}
+	if err := c.limit(name); err != nil {
+		return nil, err
+	}
+	m.Sender = c.id
+	return c.registry.publish(c.Identity(), c.id, name, m)
+}
+
+// PublishAs publishes for a request that is over at once.
+func (r *Registry) PublishAs(id *Identity, name string, m channel.Message) (*channel.Message, error) {
+	if err := r.May(id, auth.Publish, name); err != nil {
+		return nil, err
+	}
+	return r.publish(id, "", name, m)
+}
+
+func (r *Registry) publish(id *Identity, client, name string, m channel.Message) (*channel.Message, error) {
+	m.User = id.User
+	p, err := r.config.Hub.Publish(name, m)
+	if err != nil {
+		return nil, err
+	}
+	r.config.Notify("published", PublishedEvent{client, id.User, name, p})
+	return p, nil
+}
+
+// limit counts a message against the rate of the channel's rule.
+func (c *Client) limit(name string) error {
+	rule := c.registry.rules.Load().of(name)
+	if rule == nil || rule.PublishRate <= 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.limits[rule]
+	if l == nil {
+		if len(c.limits) > 100 {
+			c.limits = nil // of rules that are no more
+		}
+		if c.limits == nil {
+			c.limits = make(map[*Rule]*rate.Limiter)
+		}
+		l = rate.NewLimiter(rate.Limit(rule.PublishRate), max(1, int(2*rule.PublishRate)))
+		c.limits[rule] = l
+	}
+	if !l.Allow() {
+		return ErrRate
+	}
+	return nil
+}
+
+// Presence says who is in a channel, if the client may know.
+func (c *Client) Presence(name string, limit int) (channel.Presence, error) {
+	if err := c.May(auth.Presence, name); err != nil {
+		return channel.Presence{}, err
+	}
+	return c.registry.config.Hub.Presence(name, limit)
+}
+
+// History reads a channel's messages, if the client may.
+func (c *Client) History(name string, from channel.From, maxBytes int) (channel.Batch, error) {
+	if err := c.May(auth.History, name); err != nil {
+		return channel.Batch{}, err
+	}
+	return c.registry.config.Hub.Read(name, from, maxBytes)
+}

@@ -1,0 +1,198 @@
+package clients
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"baro.dev/channel"
+	"baro.dev/internal/auth"
+)
+
+// Config is what a registry needs. What is nil or zero means what is said with it.
+type Config struct {
+	Hub      *channel.Hub   // needed
+	Verifier *auth.Verifier // of tokens. nil: none are verified
+	// Anonymous lets clients in of whom nothing says who they are.
+	Anonymous bool
+	Rules     []Rule
+	// Ask asks the backend; the error is a [Error]. nil: there is none to ask.
+	Ask func(ctx context.Context, kind string, question, answer any) error
+	// AskConnect says that the backend is asked who a client is; AskHeaders which headers it is told.
+	AskConnect bool
+	AskHeaders []string
+	// Notify tells the backend what happened, and does not block. nil: nobody is told.
+	Notify func(kind string, data any)
+	// Log is where is reported what no caller can be told. [slog.Default].
+	Log *slog.Logger
+
+	MaxSubscriptions int           // to how many channels one client may subscribe. 1000
+	MaxCalls         int           // how many calls may be under way or held. 100,000
+	MaxHeld          int           // how many of them for one user. 100
+	MaxHold          time.Duration // how long one may be held. 24 h
+	MaxCallBytes     int           // of the data of a call or its answer. 256 KiB
+}
+
+// A Registry knows the clients. Make one with [New].
+type Registry struct {
+	config Config
+	rules  atomic.Pointer[rules]
+	calls  calls
+
+	mu      sync.RWMutex
+	clients map[string]*Client
+	users   map[string][]*Client // in the order in which they came
+}
+
+// New makes a registry without clients.
+func New(c Config) *Registry {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Notify == nil {
+		c.Notify = func(string, any) {}
+	}
+	setDefault(&c.MaxSubscriptions, 1000)
+	setDefault(&c.MaxCalls, 100_000)
+	setDefault(&c.MaxHeld, 100)
+	setDefault(&c.MaxHold, 24*time.Hour)
+	setDefault(&c.MaxCallBytes, 256<<10)
+	r := &Registry{config: c, clients: map[string]*Client{}, users: map[string][]*Client{}}
+	r.calls.byID, r.calls.held = map[string]*call{}, map[string][]*call{}
+	r.SetRules(c.Rules)
+	return r
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// SetRules replaces the rules. They are for what is asked from now on.
+func (r *Registry) SetRules(list []Rule) {
+	l := rules(slices.Clone(list))
+	r.rules.Store(&l)
+}
+
+// May says whether an identity may do something in a channel; the error says why not.
+func (r *Registry) May(id *Identity, action auth.Action, name string) error {
+	return r.rules.Load().may(id, action, name)
+}
+
+// A Link is how a client is reached. Its methods may be called from any goroutine; they do not block, and do not call the
+// client or the registry.
+type Link interface {
+	// Close ends the connection.
+	Close(why Reason)
+}
+
+// A Multiplexer is the link of a client that can have many channels on one connection, and can be called.
+type Multiplexer interface {
+	Link
+	// Message hands over a message of a channel that the client has subscribed to.
+	Message(name string, m *channel.Message)
+	// Presence tells who joined or left; Present who is there.
+	Presence(e *channel.PresenceEvent)
+	Present(name string, p channel.Presence)
+	// Subscribed says that the server has subscribed the client to a channel; Unsubscribed that it has no subscription any
+	// more, and why.
+	Subscribed(name string, s Start)
+	Unsubscribed(name string, why *Error)
+	// Call hands over a call, which is answered by [Client.Answer].
+	Call(c Call)
+	// Room waits until little of what was handed over waits to be sent, and says why not if it does not come to that. Alone
+	// of all it blocks.
+	Room(ctx context.Context) error
+}
+
+// A Reason is why the server ends a connection. Numbers are close codes of WebSockets: those of 4000 to 4499 have the client come
+// back, those of 4500 to 4999 do not.
+type Reason struct {
+	Number int
+	Code   string
+	Text   string
+}
+
+// Why connections end.
+var (
+	EndExpired      = Reason{4001, "token_expired", "the token has expired"}
+	EndDisconnected = Reason{4501, "disconnected", "the backend has disconnected the client"}
+)
+
+// Connect lets a client in. Its subscriptions, and the calls that are held for it, begin with [Client.Begin].
+func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, error) {
+	id := rand.Text()[:22]
+	identity, err := r.Identify(ctx, id, h)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{registry: r, id: id, link: link, transport: h.Transport, remote: h.Remote, since: time.Now()}
+	c.identity.Store(identity)
+	c.many, _ = link.(Multiplexer)
+	r.mu.Lock()
+	r.clients[id] = c
+	if identity.User != "" {
+		r.users[identity.User] = append(r.users[identity.User], c)
+	}
+	r.mu.Unlock()
+	c.watchExpiry(identity.Expires)
+	r.config.Notify("connected", c.event())
+	return c, nil
+}
+
+// remove forgets a client, and says whether it was there.
+func (r *Registry) remove(c *Client) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clients[c.id] == nil {
+		return false
+	}
+	delete(r.clients, c.id)
+	if user := c.Identity().User; user != "" {
+		rest := slices.DeleteFunc(r.users[user], func(o *Client) bool { return o == c })
+		if len(rest) == 0 {
+			delete(r.users, user)
+		} else {
+			r.users[user] = rest
+		}
+	}
+	return true
+}
+
+// Client finds a client by its id; nil if there is none.
+func (r *Registry) Client(id string) *Client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.clients[id]
+}
+
+// OfUser finds the clients of a user, in the order in which they came.
+func (r *Registry) OfUser(user string) []*Client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(r.users[user])
+}
+
+// Len is how many clients there are, and how many users.
+func (r *Registry) Len() (clients, users int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.clients), len(r.users)
+}
+
+// All is all clients, in no order.
+func (r *Registry) All() []*Client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*Client, 0, len(r.clients))
+	for _, c := range r.clients {
+		all = append(all, c)
+	}
+	return all
+}

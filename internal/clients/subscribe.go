@@ -1,0 +1,248 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"baro.dev/channel"
+	"baro.dev/internal/auth"
+)
+
+// catchUpBytes is about how much of what a client missed is handed over at a time.
+const catchUpBytes = 64 << 10
+
+// A Start is where a subscription begins: after this position.
+type Start struct {
+	channel.Position
+	Presence bool // the client is told who joins and leaves
+}
+
+// SubscribeOptions say what a client wants.
+type SubscribeOptions struct {
+	From     channel.From
+	Newcomer bool // From was not given: it begins as the channel's settings say
+	// Presence asks to be told who is there, who joins and who leaves.
+	Presence bool
+}
+
+// A SubscriptionEvent is what the backend is told of a client that subscribed or unsubscribed.
+type SubscriptionEvent struct {
+	Client  string `json:"client"`
+	User    string `json:"user,omitempty"`
+	Channel string `json:"channel"`
+}
+
+// subscription is a client's place in a channel. What it is handed goes to the client's link.
+type subscription struct {
+	client *Client
+	name   string
+	forced bool // by the backend, or the token
+
+	mu     sync.Mutex
+	place  *channel.Subscription // nil: it is catching up, or over
+	closed bool
+}
+
+// Deliver implements [channel.Subscriber].
+func (s *subscription) Deliver(m *channel.Message) { s.client.many.Message(s.name, m) }
+
+// watching is a subscription that is told who joins and leaves.
+type watching struct{ *subscription }
+
+// DeliverPresence implements [channel.PresenceSubscriber].
+func (s watching) DeliverPresence(e *channel.PresenceEvent) { s.client.many.Presence(e) }
+
+func (s *subscription) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.place != nil {
+		s.place.Close()
+		s.place = nil
+	}
+}
+
+// Subscribe has the client get what is published in a channel, and first what it missed. begun is called when it is decided that
+// and where it begins, before the first message is handed over. What was missed and is much is handed over as the client takes
+// it; should the channel be faster, the client is told by [Multiplexer.Unsubscribed]. The error is one that [ErrorOf] knows.
+func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) error {
+	if err := c.May(auth.Subscribe, name); err != nil {
+		return err
+	}
+	settings := c.registry.config.Hub.SettingsOf(name)
+	if o.Newcomer {
+		o.From = settings.Newcomer()
+	}
+	if o.Presence {
+		if err := c.May(auth.Presence, name); err != nil {
+			return err
+		}
+	}
+	return c.enter(name, o, false, begun)
+}
+
+func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(Start)) error {
+	s := &subscription{client: c, name: name, forced: forced}
+	if err := c.reserve(s); err != nil {
+		return err
+	}
+	hub := c.registry.config.Hub
+	batch, err := hub.Read(name, o.From, catchUpBytes)
+	if err != nil {
+		c.release(s)
+		return err
+	}
+	start := Start{Position: batch.Next, Presence: o.Presence}
+	start.Offset -= uint64(len(batch.Messages))
+	begun(start)
+	more, err := s.follow(batch, o.Presence)
+	switch {
+	case err != nil:
+		c.lose(s, err)
+	case more:
+		ctx := c.catching()
+		go s.catchUp(ctx, batch.Next, o.Presence)
+	}
+	c.registry.config.Notify("subscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+	return nil
+}
+
+// reserve makes s the client's subscription to its channel.
+func (c *Client) reserve(s *subscription) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.gone:
+		return ErrClientGone
+	case c.subscriptions[s.name] != nil:
+		return ErrAlreadyIn
+	case len(c.subscriptions) >= c.registry.config.MaxSubscriptions:
+		return ErrTooManyIn
+	}
+	if c.subscriptions == nil {
+		c.subscriptions = make(map[string]*subscription)
+	}
+	c.subscriptions[s.name] = s
+	return nil
+}
+
+// release undoes reserve, and says whether s was still there.
+func (c *Client) release(s *subscription) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.subscriptions[s.name] != s {
+		return false
+	}
+	delete(c.subscriptions, s.name)
+	return true
+}
+
+// lose ends a subscription that has begun, and tells the client why.
+func (c *Client) lose(s *subscription, err error) {
+	s.end()
+	if c.release(s) {
+		c.many.Unsubscribed(s.name, ErrorOf(err))
+	}
+}
+
+// catching is until when the client's subscriptions may catch up.
+func (c *Client) catching() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life == nil {
+		c.life, c.ended = context.WithCancel(context.Background())
+		if c.gone {
+			c.ended()
+		}
+	}
+	return c.life
+}
+
+// follow hands a batch over, and joins the channel if nothing is behind it.
+func (s *subscription) follow(batch channel.Batch, presence bool) (more bool, err error) {
+	member := s.client.Member()
+	for _, m := range batch.Messages {
+		if !m.HiddenFrom(member.Client) {
+			s.client.many.Message(s.name, m)
+		}
+	}
+	if batch.More {
+		return true, nil
+	}
+	var subscriber channel.Subscriber = s
+	if presence {
+		subscriber = watching{s}
+	}
+	// Not with s.mu held: joining calls what s is told.
+	place, err := s.client.registry.config.Hub.Join(s.name, channel.After(batch.Next), subscriber, member)
+	if errors.Is(err, channel.ErrNotRecoverable) {
+		return true, nil // the next read says whether it is so
+	}
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		place.Close()
+		return false, nil
+	}
+	s.place = place
+	s.mu.Unlock()
+	if presence {
+		place.Presence(maxPresent, func(p channel.Presence) { s.client.many.Present(s.name, p) })
+	}
+	return false, nil
+}
+
+// maxPresent is how many members a newcomer is told of at most.
+const maxPresent = 1000
+
+func (s *subscription) catchUp(ctx context.Context, next channel.Position, presence bool) {
+	for {
+		if err := s.client.many.Room(ctx); err != nil {
+			s.end()
+			s.client.release(s)
+			return // the connection has ended, or is about to
+		}
+		batch, err := s.client.registry.config.Hub.Read(s.name, channel.After(next), catchUpBytes)
+		more := false
+		if err == nil {
+			more, err = s.follow(batch, presence)
+		}
+		if err != nil {
+			s.client.lose(s, err)
+			return
+		}
+		if !more {
+			return
+		}
+		next = batch.Next
+	}
+}
+
+// Unsubscribe ends a subscription, and says whether there was one.
+func (c *Client) Unsubscribe(name string) bool { return c.drop(name) }
+
+func (c *Client) drop(name string) bool {
+	c.mu.Lock()
+	s := c.subscriptions[name]
+	delete(c.subscriptions, name)
+	c.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	s.end()
+	c.registry.config.Notify("unsubscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+	return true
+}
+
+// force subscribes the client on the word of its token or of the backend, and tells it.
+func (c *Client) force(name string) {
+	settings := c.registry.config.Hub.SettingsOf(name)
+	err := c.enter(name, SubscribeOptions{From: settings.Newcomer()}, true, func(s Start) { c.many.Subscribed(name, s) })
+	if err != nil && !errors.Is(err, ErrAlreadyIn) {
+		c.many.Unsubscribed(name, ErrorOf(err))
+	}
+}
