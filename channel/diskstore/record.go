@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"time"
 
 	"baro.dev/channel"
@@ -31,8 +32,9 @@ func messageSize(m *channel.Message) int64 {
 	return int64(len(m.Data) + len(m.ID) + len(m.Event) + len(m.User) + len(m.Key) + messageOverhead)
 }
 
-// record is a message as it is on disk, its fields still in the file's bytes. The offset is in the key.
+// record is a message as it is on disk, its fields still in the file's bytes.
 type record struct {
+	offset                              uint64 // in the key
 	flags                               byte
 	time                                int64 // nanoseconds since 1970
 	epoch, id, event, user, key, sender []byte
@@ -41,7 +43,7 @@ type record struct {
 
 // appendRecord appends m as it is saved under key.
 func appendRecord(dst, key []byte, m *channel.Message) []byte {
-	r := record{time: m.Time.UnixNano(), epoch: []byte(m.Epoch), id: []byte(m.ID), event: []byte(m.Event),
+	r := record{offset: m.Offset, time: m.Time.UnixNano(), epoch: []byte(m.Epoch), id: []byte(m.ID), event: []byte(m.Event),
 		user: []byte(m.User), key: []byte(m.Key), sender: []byte(m.Sender), data: m.Data}
 	if m.Binary {
 		r.flags |= flagBinary
@@ -49,13 +51,25 @@ func appendRecord(dst, key []byte, m *channel.Message) []byte {
 	if m.Exclude {
 		r.flags |= flagExclude
 	}
-	return r.append(dst, key, m.Offset)
+	return r.append(dst, key)
 }
 
-func (r *record) append(dst, key []byte, offset uint64) []byte {
+// appendPosition appends the id of a message whose publisher gave none.
+func appendPosition(dst, epoch []byte, offset uint64) []byte {
+	return strconv.AppendUint(append(append(dst, epoch...), ':'), offset, 10)
+}
+
+// explicit puts the id into r, for a copy with another epoch.
+func (r *record) explicit() {
+	if r.flags&flagDefaultID != 0 {
+		r.id = appendPosition(nil, r.epoch, r.offset)
+	}
+}
+
+func (r *record) append(dst, key []byte) []byte {
 	flags := r.flags & (flagBinary | flagExclude)
 	var position [64]byte
-	if bytes.Equal(r.id, (channel.Position{Epoch: string(r.epoch), Offset: offset}).Append(position[:0])) {
+	if bytes.Equal(r.id, appendPosition(position[:0], r.epoch, r.offset)) {
 		flags |= flagDefaultID
 	}
 	optional := []struct {
@@ -95,7 +109,7 @@ func parseRecord(key, value []byte) (record, error) {
 		return record{}, err
 	}
 	d := decoder{b: body}
-	r := record{flags: d.byte()}
+	r := record{offset: offset, flags: d.byte()}
 	if r.flags&flagUnknown != 0 {
 		return record{}, fmt.Errorf("%w: a record with the flags %#x", ErrNewer, r.flags)
 	}
@@ -115,27 +129,37 @@ func parseRecord(key, value []byte) (record, error) {
 	if d.bad {
 		return record{}, fmt.Errorf("%w: a record ends early", ErrDamaged)
 	}
-	if r.flags&flagDefaultID != 0 {
-		r.id = channel.Position{Epoch: string(r.epoch), Offset: offset}.Append(nil)
-	}
 	r.data = d.b
 	return r, nil
 }
 
 // size is that of the message.
 func (r *record) size() int64 {
-	return int64(len(r.data) + len(r.id) + len(r.event) + len(r.user) + len(r.key) + messageOverhead)
+	id := len(r.id)
+	if r.flags&flagDefaultID != 0 {
+		var position [64]byte
+		id = len(appendPosition(position[:0], r.epoch, r.offset))
+	}
+	return int64(len(r.data) + id + len(r.event) + len(r.user) + len(r.key) + messageOverhead)
 }
 
-// message copies what the record says.
-func (r *record) message(offset uint64) *channel.Message {
+// message copies what the record says. The epoch is that of the record, if it is the same.
+func (r *record) message(epoch string) *channel.Message {
+	if string(r.epoch) != epoch {
+		epoch = string(r.epoch)
+	}
+	id := string(r.id)
+	if r.flags&flagDefaultID != 0 {
+		var position [64]byte
+		id = string(appendPosition(position[:0], r.epoch, r.offset))
+	}
 	return &channel.Message{
-		Offset:  offset,
-		Epoch:   string(r.epoch),
+		Offset:  r.offset,
+		Epoch:   epoch,
 		Time:    time.Unix(0, r.time),
-		ID:      string(r.id),
+		ID:      id,
 		Event:   string(r.event),
-		Data:    append([]byte{}, r.data...),
+		Data:    append(make([]byte, 0, len(r.data)), r.data...),
 		Binary:  r.flags&flagBinary != 0,
 		User:    string(r.user),
 		Key:     string(r.key),

@@ -105,8 +105,9 @@ func (s *salvage) copy(r *record, offset uint64) {
 	s.run.bytes += r.size()
 	s.key = messageKey(s.key, offset)
 	c := *r
+	c.explicit()
 	c.epoch = []byte(s.run.epoch)
-	value := c.append(nil, s.key, offset)
+	value := c.append(nil, s.key)
 	s.err = s.tx.b.Put(s.key, value)
 	s.written += len(s.key) + len(value)
 }
