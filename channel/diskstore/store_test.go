@@ -404,3 +404,43 @@ func TestClockJumpsBack(t *testing.T) {
 		}
 	})
 }
+
+func size(t *testing.T, dir string) int64 {
+	t.Helper()
+	info, err := os.Stat(fileOf(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// Room that is free is used again, and given back when the store is opened.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, &diskstore.Options{NoSync: true, MaxQueueBytes: 1 << 30})
+	fill(t, s, "small", "S", 1, 100, 100, all)
+	const mega = 1 << 20
+	fill(t, s, "large", "L", 1, 90, mega, all)
+	fill(t, s, "large", "L", 91, 92, mega, channel.Keep{Count: 2, Bytes: 1 << 30, Age: time.Hour})
+	before := size(t, dir)
+	fill(t, s, "large", "L", 93, 172, mega, channel.Keep{Count: 2, Bytes: 1 << 30, Age: time.Hour})
+	if after := size(t, dir); after > before {
+		t.Errorf("the file grew from %d to %d bytes, and most of it was free", before, after)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log, text := logged()
+	s = open(t, dir, &diskstore.Options{Logger: log})
+	if after := size(t, dir); after > 16*mega {
+		t.Errorf("opened again, the file has %d bytes", after)
+	}
+	check(t, s, "small", "S", 1, 100, 100)
+	check(t, s, "large", "L", 171, 172, mega)
+	fill(t, s, "small", "S", 101, 102, 100, all)
+	check(t, s, "small", "S", 1, 102, 100)
+	if text.String() != "" {
+		t.Errorf("the log says %s", text)
+	}
+}
