@@ -34,6 +34,9 @@ func (t Target) Rate(r Rate) (Result, error) {
 	})
 }
 
+// ErrTooSlow says that more messages wait for their answers than can be kept account of.
+var ErrTooSlow = errors.New("the server is far too slow for the rate")
+
 type schedule struct {
 	*generator
 	interval, begin int64
@@ -46,7 +49,7 @@ func (s *schedule) step() error {
 	for now := s.now(); s.begin+int64(s.sent)*s.interval <= now; s.sent++ {
 		i := s.sent % len(s.conns)
 		if !s.due[i].push(s.begin + int64(s.sent)*s.interval) {
-			return errors.New("the server is far too slow for the rate")
+			return ErrTooSlow
 		}
 		if err := s.send(i, s.conns[i].batch); err != nil {
 			return err
