@@ -20,6 +20,7 @@ func TestRecoveryEmitMeanwhile(t *testing.T) {
 	p.send("0")
 	sid, pid := p.sidAndPID()
 	<-entered
+	eventually(t, "it is connected", func() bool { return io.Socket(sid).Connected() })
 	_ = io.Socket(sid).Emit("first")
 	_, at := offset(t, p.recv())
 	p.close()
