@@ -34,7 +34,8 @@ type Options struct {
 	NoClient bool
 	// Context returns, for the request that begins a connection, a context whose values Socket.Context has: r.Context() for all that
 	// HTTP middleware has put there, or one made for what is wanted of that. It is kept for as long as the client is
-	// connected; that the request ends before that does not matter. nil: no values, and nothing is kept.
+	// connected; that the request ends before that does not matter. With Engine.Inline it must not block. nil: no values, and
+	// nothing is kept.
 	Context func(r *http.Request) context.Context
 	// Adapter makes the adapter of each namespace (adapter). nil: NewMemoryAdapter.
 	Adapter func(*Namespace) Adapter
