@@ -14,14 +14,39 @@
 // comes back with the position of the last message it saw gets exactly what it missed, or the plain fact that it cannot
 // be had ([ErrNotRecoverable]); it never gets a part.
 //
+// # Rules
+//
+// What holds for a channel is its [Settings]: those of the first [Rule] whose [Pattern] matches its name, else those of
+// [Options]. Rules can be replaced at any time.
+//
+// # Who is there
+//
+// Who subscribes with an identity ([Hub.Join]) is a [Member] of the channel: it is counted, by connection and by user
+// ([Hub.Presence]), where the settings say so others are told when it comes and goes ([PresenceSubscriber]), and what it
+// publishes can be kept from coming back to it ([Message.Exclude], [Settings.NoEcho]).
+//
+// # Once
+//
+// A publisher that does not know whether a message got through publishes it again with the same [Message.Key]: within
+// [KeyAge] it is published once, and the publisher gets the position of the first.
+//
+// # What outlives the process
+//
+// With a [Store] a message is published when it is saved, and not before: no subscriber sees and no publisher is told of a
+// message that the end of the process could take back. Where saving fails the publisher gets [ErrStore], and nobody else
+// notices. The newest messages of a channel are in memory, too, the older ones are read from the store where a reader
+// asks for them; a channel that vanishes from memory has lost nothing. Publishers that come at the same time are saved
+// together, and those of one channel do not wait for those of another.
+//
 // # What is bounded
 //
 // The history of a channel is bounded by count, bytes and age, all channels together by number and bytes ([Options]). A
-// channel that has no readers and has not been published to for the age of the history vanishes. When there are too many
-// channels, or their history takes too much room, those that were idle for longest go first.
+// channel that has no readers and has not been published to for the age of the history vanishes, unless it keeps its last
+// message. When there are too many channels, or their history takes too much room, those that were idle for longest go
+// first. A channel remembers up to [MaxKeys] idempotency keys.
 //
 // # Concurrency
 //
 // Everything may be called from any goroutine, except where [Subscriber] says otherwise. Publishing starts no goroutine,
-// and waits for no reader.
+// and waits for no reader, but for the store. Telling of a member that left takes a goroutine for that moment.
 package channel

@@ -80,11 +80,10 @@ func (h *Hub) reclaim(c *channel) {
 
 // sweepLater has what is past its age dropped in a while. The caller holds h.mu.
 func (h *Hub) sweepLater() {
-	if h.sweeping {
+	if h.sweeper != nil || h.closed {
 		return
 	}
-	h.sweeping = true
-	time.AfterFunc(min(max(h.rules.Load().leastAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
+	h.sweeper = time.AfterFunc(min(max(h.rules.Load().leastAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
 }
 
 // sweep drops the messages past their age, and the channels that were idle for as long.
@@ -107,7 +106,7 @@ func (h *Hub) sweep() {
 			c = newer
 		}
 	}
-	h.sweeping = false
+	h.sweeper = nil
 	if len(h.channels) > 0 {
 		h.sweepLater()
 	}

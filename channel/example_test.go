@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"baro.dev/channel"
 )
@@ -79,4 +80,82 @@ func ExampleShared() {
 	}
 	hub.Publish("news", channel.Message{Data: []byte("hello")})
 	// Output: encoded
+}
+
+// The first rule that matches holds.
+func ExampleRule() {
+	rooms, _ := channel.ParsePattern("rooms/*")
+	states, _ := channel.ParsePattern("state/**")
+	hub := channel.NewHub(&channel.Options{Rules: []channel.Rule{
+		{Pattern: rooms, Settings: channel.Settings{HistoryCount: 100, HistoryAge: 24 * time.Hour, Presence: true}},
+		{Pattern: states, Settings: channel.Settings{KeepLast: true}},
+	}})
+	settings := hub.SettingsOf("state/door")
+	hub.Publish("state/door", channel.Message{Data: []byte("open")})
+	hub.Publish("state/door", channel.Message{Data: []byte("closed")})
+
+	// A newcomer gets the last message.
+	hub.Subscribe("state/door", settings.Newcomer(), channel.SubscriberFunc(func(m *channel.Message) {
+		fmt.Printf("%s\n", m.Data)
+	}))
+	// Output: closed
+}
+
+// visitor is a subscriber that is told who comes and goes.
+type visitor struct{ name string }
+
+func (v visitor) Deliver(m *channel.Message) {
+	fmt.Printf("%s reads: %s\n", v.name, m.Data)
+}
+
+func (v visitor) DeliverPresence(e *channel.PresenceEvent) {
+	fmt.Printf("%s sees %s: there are %d\n", v.name, e.Member.User, e.Users)
+}
+
+func ExampleHub_Join() {
+	all, _ := channel.ParsePattern("**")
+	hub := channel.NewHub(&channel.Options{Rules: []channel.Rule{{Pattern: all, Settings: channel.Settings{Presence: true}}}})
+	ana, _ := hub.Join("room", channel.Now(), visitor{"ana"}, channel.Member{Client: "c1", User: "ana"})
+	defer ana.Close()
+	ben, _ := hub.Join("room", channel.Now(), visitor{"ben"}, channel.Member{Client: "c2", User: "ben"})
+	defer ben.Close()
+
+	// To everybody but who says it.
+	hub.Publish("room", channel.Message{Data: []byte("hello"), User: "ben", Sender: "c2", Exclude: true})
+	here, _ := hub.Presence("room", 0)
+	fmt.Println(here.Users, "users,", here.Clients, "connections")
+	// Output:
+	// ana sees ben: there are 2
+	// ana reads: hello
+	// 2 users, 2 connections
+}
+
+// A publisher that was not answered publishes again, with the same key.
+func ExampleMessage_key() {
+	hub := channel.NewHub(nil)
+	order := channel.Message{Key: "order 4711", Data: []byte("paid")}
+	first, _ := hub.Publish("orders", order)
+	again, _ := hub.Publish("orders", order)
+	fmt.Println(first.Offset, again.Offset)
+	// Output: 1 1
+}
+
+func ExampleHub_PublishAll() {
+	hub := channel.NewHub(nil)
+	results := hub.PublishAll([]channel.Item{
+		{Channel: "news", Message: channel.Message{Data: []byte("one")}},
+		{Channel: "", Message: channel.Message{Data: []byte("to nobody")}},
+		{Channel: "news", Message: channel.Message{Data: []byte("two")}},
+	})
+	for _, r := range results {
+		if r.Err != nil {
+			fmt.Println(r.Err)
+			continue
+		}
+		fmt.Println(r.Message.Offset)
+	}
+	// Output:
+	// 1
+	// channel: invalid channel name: it is empty
+	// 2
 }

@@ -21,9 +21,9 @@ type Hub struct {
 	// other way round only for an idle channel, of which nobody else holds a lock while waiting for mu.
 	mu       sync.Mutex
 	channels map[string]*channel
-	idle     idleList // published to, once
-	blank    idleList // asked for, but never published to: the first to go
-	sweeping bool     // a sweep is due
+	idle     idleList    // published to, once
+	blank    idleList    // asked for, but never published to: the first to go
+	sweeper  *time.Timer // until the next sweep; nil where none is due
 	closed   bool
 }
 
@@ -45,6 +45,9 @@ func (h *Hub) Close() error {
 	h.mu.Lock()
 	again := h.closed
 	h.closed = true
+	if h.sweeper != nil {
+		h.sweeper.Stop()
+	}
 	h.mu.Unlock()
 	if again || h.options.Store == nil {
 		return nil

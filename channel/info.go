@@ -13,7 +13,7 @@ type Info struct {
 	// Subscribers is how many subscriptions there are. Of the connections that joined, Clients and Users are as in
 	// [Presence].
 	Subscribers, Clients, Users int
-	// Messages and Bytes is what is kept in memory.
+	// Messages and Bytes is what is kept; from [Hub.Channels], what of it is in memory.
 	Messages int
 	Bytes    int64
 }
@@ -35,7 +35,18 @@ func (h *Hub) Info(name string) (Info, error) {
 		}
 	}
 	defer h.release(c)
-	return c.info(), nil
+	i := c.info()
+	c.mu.Lock()
+	stored := c.stored()
+	c.mu.Unlock()
+	if stored {
+		saved, err := h.loadSaved(name, Keep{})
+		if err != nil {
+			return Info{}, err
+		}
+		i.Messages, i.Bytes = saved.Count, saved.Bytes
+	}
+	return i, nil
 }
 
 // Channels says how the channels stand that live and match a pattern: up to limit of them, in the order of their names; 0

@@ -31,7 +31,7 @@ func TestRestart(t *testing.T) {
 	if got := r.texts(); !slices.Equal(got, []string{"1", "2", "3", "4"}) {
 		t.Errorf("got %q", got)
 	}
-	if i, err := NewHub(&Options{Store: s}).Info("a"); err != nil || i.Position.Offset != 4 {
+	if i, err := NewHub(&Options{Store: s}).Info("a"); err != nil || i.Position.Offset != 4 || i.Messages != 4 {
 		t.Errorf("%+v, %v", i, err)
 	}
 }

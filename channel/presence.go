@@ -8,7 +8,8 @@ import (
 
 // A PresenceSubscriber is a [Subscriber] that is told who joins the channel and who leaves, where [Settings.Presence]
 // says so: DeliverPresence is called under the rules of Deliver, and the two in one order. It is not told of itself, nor
-// of who was there before it: see [Subscription.Presence].
+// of who was there before it, nor of what happens while a rule that was replaced keeps it from being told: see
+// [Subscription.Presence].
 //
 // DeliverPresence may be called by a goroutine of the hub, so that its panic ends the program.
 type PresenceSubscriber interface {

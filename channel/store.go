@@ -12,7 +12,7 @@ var ErrStore = errors.New("channel: the store failed")
 // A Store keeps what is published beyond the life of the process. A hub without one keeps its histories in memory alone.
 //
 // The hub is the only user of its store. It calls Save for one channel from one goroutine at a time, and everything else
-// from any goroutine.
+// from any goroutine. Messages that a store gives belong to the hub, which may share them and never changes them.
 type Store interface {
 	// Load says what is saved of a channel; the zero Saved where that is nothing. The newest messages come with it, oldest
 	// first, at most recent.Count of them and of recent.Bytes.
