@@ -303,3 +303,26 @@ func TestCloseWithStore(t *testing.T) {
 		}
 	})
 }
+
+// The last message of a state outlives its age, and the process.
+func TestKeepLastWithStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore(t)
+		defer s.Close()
+		o := Options{Store: s, Rules: []Rule{{pattern("state"), Settings{KeepLast: true}}}}
+		h := NewHub(&o)
+		for _, name := range []string{"state", "plain"} {
+			publish(t, h, name, "1", "2")
+		}
+		time.Sleep(24 * time.Hour)
+		if n := h.Stats().Channels; n != 0 {
+			t.Errorf("%d channels are in memory", n)
+		}
+		for name, want := range map[string][]string{"state": {"2"}, "plain": {}} {
+			batch, err := NewHub(&o).Read(name, Last(), 0)
+			if err != nil || !slices.Equal(texts(batch.Messages), want) || batch.Next.Offset != 2 {
+				t.Errorf("%s: %q, %v", name, texts(batch.Messages), err)
+			}
+		}
+	})
+}
