@@ -1,6 +1,7 @@
 package diskstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -37,9 +38,9 @@ func (c *contents) read() {
 	c.each(c.root, func(e element) {
 		switch {
 		case e.bucket && string(e.key) == string(aboutBucket):
-			c.about = e.value
+			c.about = bytes.Clone(e.value)
 		case e.bucket && string(e.key) == string(channelsBucket):
-			c.channels = e.value
+			c.channels = bytes.Clone(e.value)
 		default:
 			c.damaged("the file has %q, which nobody put there", e.key)
 		}

@@ -18,7 +18,7 @@
 //
 // # Damage
 //
-// Every record has a checksum, and [Open] reads the whole file before it trusts it (a second or two for a gigabyte). If
+// Every record has a checksum, and [Open] reads the whole file before it trusts it (some seconds for a gigabyte). If
 // anything is wrong with it, what can be read is copied into a new file, the damaged one is kept as
 // channels.db.damaged-TIME, and the logger is told what was dropped:
 //

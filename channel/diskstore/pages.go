@@ -41,6 +41,7 @@ type pages struct {
 	doubtful  bool   // what holds may not be the newest transaction
 	used      int64  // pages that were reached
 	seen      []uint64
+	buffer    [pageSize]byte // the page that is being read
 
 	unreadable int   // pages, or elements of them
 	err        error // the first thing that was wrong, ErrDamaged
@@ -96,7 +97,7 @@ func readPages(file io.ReaderAt, size int64) *pages {
 // element is what a leaf has.
 type element struct {
 	bucket     bool
-	key, value []byte // valid until the call ends
+	key, value []byte // valid until the call ends, in which no other page may be read
 }
 
 // each calls f with every element of a tree that can be read, in order.
@@ -163,23 +164,23 @@ func (p *pages) walk(id uint64, low, high []byte, depth int, f func(element)) {
 	}
 }
 
-// page reads a branch or a leaf, with what belongs to it. Each is read once.
+// page reads a branch or a leaf, with what belongs to it. Each is read once. A leaf is valid until the next call.
 func (p *pages) page(id uint64, depth int) []byte {
 	if depth > maxDepth {
 		p.damaged("page %d is too deep", id)
 		return nil
 	}
-	var head [pageHeader]byte
+	head := p.buffer[:]
 	if id < 2 || id >= p.end {
 		p.damaged("there is no page %d", id)
 		return nil
 	}
-	if _, err := p.file.ReadAt(head[:], int64(id)*pageSize); err != nil {
+	if _, err := p.file.ReadAt(head, int64(id)*pageSize); err != nil {
 		p.damaged("page %d: %v", id, err)
 		return nil
 	}
-	flags, more := binary.NativeEndian.Uint16(head[8:]), uint64(binary.NativeEndian.Uint32(head[12:]))
-	if named := binary.NativeEndian.Uint64(head[:]); named != id && flags == branchPage {
+	flags, more := binary.NativeEndian.Uint16(head[8:]), uint64(binary.NativeEndian.Uint32(head[12:pageHeader]))
+	if named := binary.NativeEndian.Uint64(head); named != id && flags == branchPage {
 		// Where it leads to may be good; or old.
 		p.damaged("page %d says that it is %d", id, named)
 		p.doubtful = true
@@ -199,6 +200,9 @@ func (p *pages) page(id uint64, depth int) []byte {
 		p.seen[i/64] |= 1 << (i % 64)
 	}
 	p.used += int64(more) + 1
+	if flags == leafPage && more == 0 {
+		return head
+	}
 	page := make([]byte, (more+1)*pageSize)
 	if _, err := p.file.ReadAt(page, int64(id)*pageSize); err != nil {
 		p.damaged("page %d: %v", id, err)
