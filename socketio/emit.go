@@ -150,9 +150,11 @@ func (s *Socket) emit(f Flags, event string, args []any, ack uint64, wanted bool
 func (s *Socket) OnAnyOutgoing(handle func(*Event)) (remove func()) {
 	m, h := s.extra(), &handler{call: handle}
 	s.mu.Lock()
-	m.outgoing = append(m.outgoing, h)
+	if s.state.Load() != ended { // nobody would take it back
+		m.outgoing = append(m.outgoing, h)
+		s.nsp.server.outgoing.Add(1)
+	}
 	s.mu.Unlock()
-	s.nsp.server.outgoing.Add(1)
 	return func() { s.removeOutgoing(func(other *handler) bool { return other == h }) }
 }
 

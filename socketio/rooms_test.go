@@ -225,6 +225,26 @@ func TestOnAnyOutgoing(t *testing.T) {
 	}
 }
 
+// Handlers of sockets that have gone do not slow down the others.
+func TestOnAnyOutgoingOfTheGone(t *testing.T) {
+	io, url := start(t, nil)
+	sockets := make(chan *socketio.Socket, 1)
+	io.OnConnection(func(s *socketio.Socket) { sockets <- s })
+	p := join(t, url, "0")
+	s := got(t, sockets)
+	remove := s.OnAnyOutgoing(func(*socketio.Event) {})
+	if n := socketio.Outgoing(io); n != 1 {
+		t.Error(n)
+	}
+	p.close()
+	eventually(t, "the socket is gone", func() bool { return io.Len() == 0 && socketio.Outgoing(io) == 0 })
+	remove()
+	s.OnAnyOutgoing(func(*socketio.Event) {})
+	if n := socketio.Outgoing(io); n != 0 {
+		t.Error(n)
+	}
+}
+
 // Joins and leaves in any order, against a model.
 func TestRoomsModel(t *testing.T) {
 	io, url := start(t, nil)
