@@ -83,7 +83,7 @@ func (c *client) settled(name string, s *Socket) bool {
 	if len(c.connecting) == 0 {
 		c.connecting = nil
 	}
-	if c.gone {
+	if c.gone || c.lost.Load() {
 		return false
 	}
 	if s != nil {
