@@ -1,13 +1,14 @@
 package interop
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 	"testing"
 )
 
-// TestBrowser runs the WebSocket of a page in Chromium: ws, wss over HTTP/1.1, and over HTTP/2 (RFC 8441), which
-// Chromium uses where the connection that the page came over offers it.
+// TestBrowser runs the WebSocket of a page: ws, wss over HTTP/1.1, and over HTTP/2 (RFC 8441), which browsers use where
+// the connection that the page came over offers it.
 func TestBrowser(t *testing.T) {
 	files := newCertificate(t)
 	deflated := options{Deflate: &deflate{Takeover: true}, Subprotocols: []string{"chat.v2", "chat.v1"}}
@@ -27,31 +28,40 @@ func TestBrowser(t *testing.T) {
 		if !server.ours {
 			continue
 		}
-		for _, test := range tests {
-			t.Run(server.name+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				s, address := server.listen(t, test.o)
-				b := dialBrowser(t, options{URL: address, Subprotocols: []string{"chat.v1", "chat.v0"}})
-
-				client, open := await(t, "browser", b, "open"), await(t, "server", s, "open")
-				if open.Proto != test.proto {
-					t.Errorf("the connection came by %s, want %s", open.Proto, test.proto)
-				}
-				if client.Subprotocol != "chat.v1" || open.Subprotocol != "chat.v1" {
-					t.Errorf("subprotocol: browser %q, server %q, want chat.v1", client.Subprotocol, open.Subprotocol)
-				}
-				if !strings.HasPrefix(client.Extensions, "permessage-deflate") {
-					t.Errorf("extensions: %q, want permessage-deflate", client.Extensions)
-				}
-				exchangeWhole(t, b, s, messages())
-				exchangeWhole(t, b, s, largeMessages())
-				b.close(4000, "안녕")
-				awaitClose(t, "server", s, 4000, "안녕")
-				if ev := await(t, "browser", b, "close"); ev.Code != 4000 {
-					t.Errorf("browser: closed with %d, want 4000", ev.Code)
-				}
-			})
+		for name := range browsers {
+			if name == "firefox" && server.name == "baro" {
+				continue // it takes seconds to start: one server of the two will do
+			}
+			for _, test := range tests {
+				t.Run(name+" to "+server.name+", "+test.name, func(t *testing.T) {
+					t.Parallel()
+					testBrowser(t, name, server, test.o, test.proto)
+				})
+			}
 		}
+	}
+}
+
+func testBrowser(t *testing.T, name string, server implementation, o options, proto string) {
+	s, address := server.listen(t, o)
+	b := dialBrowser(t, options{Browser: name, URL: address, Subprotocols: []string{"chat.v1", "chat.v0"}})
+
+	client, open := await(t, "browser", b, "open"), await(t, "server", s, "open")
+	if open.Proto != proto {
+		t.Errorf("the connection came by %s, want %s", open.Proto, proto)
+	}
+	if client.Subprotocol != "chat.v1" || open.Subprotocol != "chat.v1" {
+		t.Errorf("subprotocol: browser %q, server %q, want chat.v1", client.Subprotocol, open.Subprotocol)
+	}
+	if !strings.HasPrefix(client.Extensions, "permessage-deflate") {
+		t.Errorf("extensions: %q, want permessage-deflate", client.Extensions)
+	}
+	exchangeWhole(t, b, s, messages())
+	exchangeWhole(t, b, s, largeMessages())
+	b.close(4000, "안녕")
+	awaitClose(t, "server", s, 4000, "안녕")
+	if ev := await(t, "browser", b, "close"); ev.Code != 4000 {
+		t.Errorf("browser: closed with %d, want 4000", ev.Code)
 	}
 }
 
@@ -99,14 +109,15 @@ func TestBrowserFromElsewhere(t *testing.T) {
 	}
 }
 
-// dialBrowser makes a page connect, from the server's own origin unless o says another page.
+// dialBrowser makes a page of o.Browser (Chromium if it is "") connect, from the server's own origin unless o says another page.
 func dialBrowser(t *testing.T, o options) *peer {
 	t.Helper()
 	o.Role = "client"
+	o.Browser = cmp.Or(o.Browser, "chromium")
 	if o.Page == "" {
 		o.Page = pageOf(t, o.URL)
 	}
-	return browser(t, "browser.mjs", o)
+	return browser(t, o.Browser, "browser.mjs", o)
 }
 
 // pageOf returns the URL of the empty page beside the WebSocket.

@@ -13,15 +13,15 @@ type viewport struct {
 	Height int `json:"height"`
 }
 
-// A page is one in Chromium that a test looks at and uses.
+// A page is one in a browser that a test looks at and uses.
 type page struct {
 	t *testing.T
 	*peer
 }
 
-func newPage(t *testing.T, v viewport) *page {
+func newPage(t *testing.T, name string, v viewport) *page {
 	t.Helper()
-	return &page{t, browser(t, "page.mjs", map[string]viewport{"viewport": v})}
+	return &page{t, browser(t, name, "page.mjs", map[string]any{"browser": name, "viewport": v})}
 }
 
 // do carries out an order of page.mjs. Anything that has gone wrong on the page until it is done fails the test.
@@ -48,18 +48,19 @@ func TestConsole(t *testing.T) {
 	files := newCertificate(t)
 	desktop, phone := viewport{1280, 900}, viewport{390, 844}
 	tests := []struct {
-		name string
-		view viewport
-		args []string
+		name, browser string
+		view          viewport
+		args          []string
 	}{
-		{"desktop", desktop, nil},
-		{"phone", phone, nil},
-		{"desktop over HTTP2", desktop, []string{"--tls-cert", files.cert, "--tls-key", files.key}},
+		{"desktop", "chromium", desktop, nil},
+		{"phone", "chromium", phone, nil},
+		{"desktop over HTTP2", "chromium", desktop, []string{"--tls-cert", files.cert, "--tls-key", files.key}},
+		{"firefox", "firefox", desktop, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPage(t, test.view)
+			p := newPage(t, test.browser, test.view)
 			p.do("goto", map[string]string{"url": baroServe(t, test.args...)})
 			p.until(`document.querySelectorAll("#cards article").length === 5`)
 			for i, by := range []string{"post", "websocket"} {
@@ -81,7 +82,7 @@ func TestServe(t *testing.T) {
 	address := baroServe(t)
 	channel := strings.Replace(address, "http", "ws", 1) + "c/demo"
 	clients := map[string]end{
-		"browser": browser(t, "browser.mjs", options{Role: "client", Page: address, URL: channel}),
+		"browser": dialBrowser(t, options{Page: address, URL: channel}),
 		"node":    node(t, "node.mjs", options{Role: "client", URL: channel}),
 		"python":  python(t, options{Role: "client", URL: channel}),
 		"baro":    dialBaro(t, options{Role: "client", URL: channel}),

@@ -2,11 +2,13 @@ package interop
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -14,6 +16,7 @@ import (
 // options are what the programs in peers/ take as their argument.
 type options struct {
 	Role         string   `json:"role"`
+	Browser      string   `json:"browser,omitempty"`
 	URL          string   `json:"url,omitempty"`
 	Page         string   `json:"page,omitempty"`
 	Subprotocols []string `json:"subprotocols,omitempty"`
@@ -152,14 +155,15 @@ func python(t *testing.T, o options) *peer {
 	return startPeer(t, o, interpreter, "peers/python.py")
 }
 
-func browser(t *testing.T, script string, o any) *peer {
+// browsers are where Debian has them.
+var browsers = map[string]string{"chromium": "/usr/bin/chromium", "firefox": "/usr/bin/firefox-esr"}
+
+// browser runs a program that opens a page in the browser of that name, which it finds among its options.
+func browser(t *testing.T, name, script string, o any) *peer {
 	t.Helper()
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		path = "/usr/bin/chromium"
-	}
+	path := cmp.Or(os.Getenv(strings.ToUpper(name)), browsers[name])
 	if _, err := os.Stat(path); err != nil {
-		lacks(t, "chromium")
+		lacks(t, name)
 	}
 	return node(t, script, o)
 }

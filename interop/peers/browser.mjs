@@ -1,8 +1,8 @@
-// The client's end of a connection, made with the WebSocket of a page in Chromium. See README.md.
-import { newPage } from "./chromium.mjs";
+// The client's end of a connection, made with the WebSocket of a page in a browser. See README.md.
+import { newPage } from "./browsers.mjs";
 import { emit, options, orders } from "./protocol.mjs";
 
-const page = await newPage();
+const page = await newPage(options.browser);
 await page.exposeFunction("emit", emit);
 await page.goto(options.page);
 

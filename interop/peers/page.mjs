@@ -1,14 +1,14 @@
-// A page in Chromium, to look at and use. See README.md.
+// A page in a browser, to look at and use. See README.md.
 import { setTimeout } from "node:timers/promises";
-import { newPage } from "./chromium.mjs";
+import { newPage } from "./browsers.mjs";
 import { emit, options, orders } from "./protocol.mjs";
 
-const page = await newPage(options.viewport);
+const page = await newPage(options.browser, options.viewport);
 const patience = 20_000; // milliseconds
 page.setDefaultTimeout(patience);
 page.on("pageerror", (error) => emit("error", { message: String(error) }));
 page.on("console", (message) => {
-  if (["error", "warning"].includes(message.type())) emit("error", { message: message.text() });
+  if (["error", "warn"].includes(message.type())) emit("error", { message: message.text() });
 });
 
 // waitForFunction would evaluate in the page's own name, which its Content-Security-Policy may forbid.
@@ -20,8 +20,8 @@ async function until(script) {
 
 const carryOut = {
   goto: ({ url }) => page.goto(url),
-  fill: ({ selector, text }) => page.fill(selector, text),
-  click: ({ selector }) => page.click(selector),
+  fill: ({ selector, text }) => page.locator(selector).fill(text),
+  click: ({ selector }) => page.locator(selector).click(),
   until: ({ script }) => until(script),
   screenshot: ({ path }) => page.screenshot({ path, fullPage: true }),
 };

@@ -43,22 +43,26 @@ func clients() (http.Handler, func()) {
 	options.ConnectionStateRecovery = &socketio.ConnectionStateRecovery{}
 	recovery := socketio.NewServer(&options)
 
+	play(plain)
+	play(recovery)
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", plain)
 	mux.Handle("/recovery/", recovery)
-	for _, io := range []*socketio.Server{plain, recovery} {
-		all := &registry{reasons: map[string]socketio.Reason{}, asking: map[string][]*socketio.Event{}}
-		io.OnConnection(all.serve)
-		io.Of("/custom").OnConnection(all.serve)
-		io.OfPattern(regexp.MustCompile(`^/dynamic-\d+$`)).OnConnection(all.serve)
-		private := io.Of("/private")
-		private.Use(authorize)
-		private.OnConnection(all.serve)
-	}
 	return mux, func() {
 		end(plain)
 		end(recovery)
 	}
+}
+
+// play gives a server the namespaces of the role clients, and their events.
+func play(io *socketio.Server) {
+	all := &registry{reasons: map[string]socketio.Reason{}, asking: map[string][]*socketio.Event{}}
+	io.OnConnection(all.serve)
+	io.Of("/custom").OnConnection(all.serve)
+	io.OfPattern(regexp.MustCompile(`^/dynamic-\d+$`)).OnConnection(all.serve)
+	private := io.Of("/private")
+	private.Use(authorize)
+	private.OnConnection(all.serve)
 }
 
 func authorize(s *socketio.Socket) error {

@@ -1,7 +1,7 @@
-// Command webtransport is a server of Engine.IO for a page in Chromium: over TCP and UDP on the same port, with a certificate
-// that nobody vouches for. It echoes, until its standard input ends.
+// Command webtransport is a server of Engine.IO, which echoes, and of Socket.IO in the role pages, for pages in a browser: over TCP
+// and UDP on the same port, with a certificate that nobody vouches for, until its standard input ends.
 //
-//	webtransport serve '"engine.io.min.js"'
+//	webtransport serve '"socketio/bundle/dist"'
 //
 // It is a module of its own, since no other part of these tests needs quic-go.
 package main
@@ -19,10 +19,11 @@ import (
 
 	"baro.dev/engineio"
 	"baro.dev/engineio/webtransport"
+	"baro.dev/interop/roles"
 )
 
 func main() {
-	var client string // the file of it, as JSON like all arguments of peers
+	var client string // the folder of it, as JSON like all arguments of peers
 	if err := json.Unmarshal([]byte(os.Args[2]), &client); err != nil {
 		log.Fatal(err)
 	}
@@ -30,9 +31,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	transports := []string{engineio.Polling, engineio.WebSocket, engineio.WebTransport}
 	engine := &engineio.Server{
 		Options: engineio.Options{
-			Transports:        []string{engineio.Polling, engineio.WebSocket, engineio.WebTransport},
+			Transports:        transports,
 			MaxHTTPBufferSize: 2 << 20,
 			PingInterval:      300 * time.Millisecond,
 			PingTimeout:       5 * time.Second,
@@ -51,14 +53,11 @@ func main() {
 			}
 		},
 	}
+	pages, _ := roles.Pages(os.DirFS(client), transports...)
 	mux := http.NewServeMux()
+	mux.Handle("/", pages)
 	mux.Handle("/engine.io/", engine)
-	mux.HandleFunc("/client.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, client) })
-	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
-		value, _ := json.Marshal(hash)
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, "<!doctype html><script>const hash = new Uint8Array(%s)</script><script src=/client.js></script>", value)
-	})
+	mux.HandleFunc("/hash", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(hash) })
 
 	// A port that is free for both.
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,8 +69,8 @@ func main() {
 		log.Fatal(err)
 	}
 	overUDP := webtransport.NewServer(mux, &tls.Config{Certificates: []tls.Certificate{certificate}})
-	go overUDP.Serve(udp)
-	go http.Serve(tcp, mux)
+	go func() { log.Fatal(overUDP.Serve(udp)) }()
+	go func() { log.Fatal(http.Serve(tcp, mux)) }()
 	_ = json.NewEncoder(os.Stdout).Encode(map[string]string{"event": "listening", "url": "http://" + tcp.Addr().String()})
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

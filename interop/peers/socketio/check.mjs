@@ -24,9 +24,13 @@ export async function check(name, run) {
     message = error.stack ?? String(error);
   }
   clearTimeout(timer);
+  await undoAll();
+  emit("check", { name, message });
+}
+
+export async function undoAll() {
   for (const f of undo.reverse()) await f();
   undo = [];
-  emit("check", { name, message });
 }
 
 // within rejects unless the promise is kept in time.
