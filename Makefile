@@ -2,7 +2,10 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
 
-MODULES := $(dir $(wildcard go.mod */go.mod examples/*/go.mod))
+MODULES := $(dir $(wildcard go.mod */go.mod bench/*/go.mod examples/*/go.mod interop/*/go.mod))
+
+# Programs, with other dependencies than those who start them, and without tests of their own.
+PROGRAMS := bench/zishang/ interop/webtransport/
 TARGETS := linux/arm64 linux/386 darwin/arm64 windows/amd64
 FUZZTIME ?= 20s
 
@@ -89,7 +92,7 @@ fmt: bin/golangci-lint ## Format the code
 .PHONY: race
 race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
 	@{ failed=0; \
-		for module in $(MODULES); do \
+		for module in $(filter-out $(PROGRAMS),$(MODULES)); do \
 			(cd $$module && go test -json -race -shuffle=on -timeout=10m ./...) || failed=1; \
 		done; \
 		go test -json -race -shuffle=on -timeout=10m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
