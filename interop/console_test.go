@@ -9,8 +9,9 @@ import (
 )
 
 type viewport struct {
-	Width  int `json:"width"`
-	Height int `json:"height"`
+	Width  int  `json:"width"`
+	Height int  `json:"height"`
+	dark   bool // what the user likes
 }
 
 // A page is one in a browser that a test looks at and uses.
@@ -21,7 +22,7 @@ type page struct {
 
 func newPage(t *testing.T, name string, v viewport) *page {
 	t.Helper()
-	return &page{t, browser(t, name, "page.mjs", map[string]any{"browser": name, "viewport": v})}
+	return &page{t, browser(t, name, "page.mjs", map[string]any{"browser": name, "viewport": v, "dark": v.dark})}
 }
 
 // do carries out an order of page.mjs. Anything that has gone wrong on the page until it is done fails the test.
@@ -46,7 +47,7 @@ func (p *page) screenshot(name string) {
 // TestConsole uses the page of `baro serve` as a person would, and finds what was sent on each transport.
 func TestConsole(t *testing.T) {
 	files := newCertificate(t)
-	desktop, phone := viewport{1280, 900}, viewport{390, 844}
+	desktop, phone := viewport{Width: 1280, Height: 900}, viewport{Width: 390, Height: 844}
 	tests := []struct {
 		name, browser string
 		view          viewport

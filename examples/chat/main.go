@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,9 +30,13 @@ var page string
 func main() {
 	addr := flag.String("listen", "localhost:8080", "address to listen on")
 	flag.Parse()
-	log.Printf("http://%s/", *addr)
-	server := &http.Server{Addr: *addr, Handler: newChat(), ReadHeaderTimeout: 10 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("http://%s/\n", l.Addr())
+	server := &http.Server{Handler: newChat(), ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(server.Serve(l))
 }
 
 // newChat returns the page at / and what it talks to at /socket.io/.

@@ -4,6 +4,7 @@ import { newPage } from "./browsers.mjs";
 import { emit, options, orders } from "./protocol.mjs";
 
 const page = await newPage(options.browser, options.viewport);
+if (options.dark) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
 const patience = 20_000; // milliseconds
 page.setDefaultTimeout(patience);
 page.on("pageerror", (error) => emit("error", { message: String(error) }));
