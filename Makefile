@@ -31,7 +31,7 @@ client: ## Fetch the Socket.IO client for browsers, to be embedded
 
 .PHONY: serve
 serve: ## Run the server
-	go run ./cmd/baro serve
+	go run ./cmd/baro serve --dev
 
 # Everything is run even where an early part fails, so that one run tells all there is to mend.
 .PHONY: test

@@ -45,7 +45,7 @@ type process struct {
 
 func serveCommand(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	s := &process{Cmd: command(t, append([]string{"serve"}, args...)...), log: new(bytes.Buffer)}
+	s := &process{Cmd: command(t, append([]string{"serve", "--dev"}, args...)...), log: new(bytes.Buffer)}
 	s.Env = append(s.Env, env...)
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
@@ -202,6 +202,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{[]string{"nonsense"}, exitUsage, `there is no command "nonsense"`},
 		{[]string{"serve", "nonsense"}, exitUsage, "takes no arguments"},
+		{[]string{"serve"}, exitUsage, "nobody could use the server"},
 		{[]string{"serve", "--nonsense"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "--max-channels", "many"}, exitUsage, "invalid argument"},
 		{[]string{"serve", "--max-channels", "-1"}, exitUsage, "must not be negative"},
@@ -212,9 +213,9 @@ func TestMistakes(t *testing.T) {
 		{[]string{"serve", "--allow-origin", "https://a.com/x"}, exitUsage, "nothing after the host"},
 		{[]string{"serve", "--log-level", "loud"}, exitUsage, "--log-level"},
 		{[]string{"serve", "--log-format", "xml"}, exitUsage, "--log-format"},
-		{[]string{"serve", "--listen", l.Addr().String()}, exitFailed, "something else does already; choose another"},
-		{[]string{"serve", "--listen", "127.0.0.1:99999"}, exitFailed, "invalid port"},
-		{[]string{"serve", "--listen", "192.0.2.1:0"}, exitFailed, "no such address"},
+		{[]string{"serve", "--dev", "--listen", l.Addr().String()}, exitFailed, "something else does already; choose another"},
+		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exitFailed, "invalid port"},
+		{[]string{"serve", "--dev", "--listen", "192.0.2.1:0"}, exitFailed, "no such address"},
 	}
 	for _, test := range tests {
 		c := command(t, test.args...)

@@ -36,8 +36,8 @@ A channel is one URL, /c/NAME, and there as soon as somebody uses it. The page a
 
 TERM or INT stops the server gently: it takes no new connections, and tells its clients to come back later.
 A second one stops it at once.`,
-		Example: `  baro serve
-  baro serve --listen 127.0.0.1:9000
+		Example: `  baro serve --dev
+  baro serve --dev --listen 127.0.0.1:9000
   baro serve --tls-cert cert.pem --tls-key key.pem --listen :443
   baro serve --allow-origin https://example.com,https://www.example.com
 
@@ -52,7 +52,9 @@ A second one stops it at once.`,
 	f.StringVar(&o.server.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, and HTTP/2")
 	f.StringVar(&o.server.TLSKey, "tls-key", "", "its key (PEM `file`)")
 	f.StringSliceVar(&o.server.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated")
-	f.BoolVar(&o.server.Dev, "dev", false, "for one's own machine: permits --allow-origin '*'")
+	f.BoolVar(&o.server.Dev, "dev", false, "for one's own machine: everybody may everything, without a token; permits --allow-origin '*'")
+	f.BoolVar(&o.server.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
+	f.StringVar(&o.server.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops")
 	f.BoolVar(&o.server.NoConsole, "no-console", false, "leave out the page at /")
 
 	f.IntVar(&o.server.Channels.HistoryCount, "history-count", 1000, "messages that a channel keeps; -1 for none")

@@ -168,7 +168,7 @@ func (c *Client) expired() {
 // Refresh gives the client another token of the same user. What it has subscribed to and may not any more, it loses.
 func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
 	h.Transport, h.Remote = c.transport, c.remote
-	identity, err := c.registry.Identify(ctx, c.id, h)
+	identity, err := c.registry.identify(ctx, c.id, h)
 	if err != nil {
 		return nil, err
 	}

@@ -2,18 +2,22 @@ package clients
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
+	"baro.dev/channel"
 	"baro.dev/internal/auth"
 )
 
 // An Identity is who a client is.
 type Identity struct {
 	auth.Identity
-	Anonymous bool // neither a token nor the backend says who it is
+	Client    string // the id that its connection has, or would have
+	Anonymous bool   // neither a token nor the backend says who it is
 }
 
 // Hello is what a client says of itself when it comes.
@@ -53,20 +57,27 @@ type ConnectAnswer struct {
 
 // Identify says who a client is: by its token if tokens are verified here; else by asking the backend if there is one to ask;
 // else it is anonymous, if that is allowed. The error is a [Error], or one that [ErrorOf] knows.
-func (r *Registry) Identify(ctx context.Context, id string, h Hello) (*Identity, error) {
+func (r *Registry) Identify(ctx context.Context, h Hello) (*Identity, error) {
+	return r.identify(ctx, rand.Text()[:22], h)
+}
+
+func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity, error) {
 	switch {
 	case h.Token != "" && r.config.Verifier != nil:
 		identity, err := r.config.Verifier.Verify(ctx, h.Token)
 		if err != nil {
 			return nil, err
 		}
-		return &Identity{Identity: identity}, nil
+		if len(identity.Info) > channel.MaxInfoBytes {
+			return nil, ErrCredentials.With(fmt.Sprintf("the token's info has %d bytes, the limit is %d", len(identity.Info), channel.MaxInfoBytes))
+		}
+		return &Identity{Identity: identity, Client: id}, nil
 	case r.config.Ask != nil && r.config.AskConnect:
 		return r.askConnect(ctx, id, h)
 	case h.Token != "":
 		return nil, ErrCredentials.With("this server verifies no tokens")
 	case r.config.Anonymous:
-		return &Identity{Anonymous: true}, nil
+		return &Identity{Client: id, Anonymous: true}, nil
 	}
 	return nil, ErrCredentials
 }
@@ -82,14 +93,19 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 		}
 		return nil, err
 	}
-	identity := &Identity{Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, Anonymous: a.User == ""}
-	var errs [5]error
+	identity := &Identity{
+		Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, Client: id, Anonymous: a.User == "",
+	}
+	var errs [6]error
 	identity.Rights.Subscribe, errs[0] = auth.ParsePatterns(a.Rights.Subscribe)
 	identity.Rights.Publish, errs[1] = auth.ParsePatterns(a.Rights.Publish)
 	identity.Rights.Presence, errs[2] = auth.ParsePatterns(a.Rights.Presence)
 	identity.Rights.History, errs[3] = auth.ParsePatterns(a.Rights.History)
 	if a.User != "" {
 		errs[4] = auth.ValidateUser(a.User)
+	}
+	if len(a.Info) > channel.MaxInfoBytes {
+		errs[5] = fmt.Errorf("info has %d bytes, the limit is %d", len(a.Info), channel.MaxInfoBytes)
 	}
 	if err := errors.Join(errs[:]...); err != nil {
 		r.config.Log.Warn("the backend's answer to connect makes no sense", "error", err)

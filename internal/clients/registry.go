@@ -2,7 +2,6 @@ package clients
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"slices"
 	"sync"
@@ -127,11 +126,16 @@ var (
 
 // Connect lets a client in. Its subscriptions, and the calls that are held for it, begin with [Client.Begin].
 func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, error) {
-	id := rand.Text()[:22]
-	identity, err := r.Identify(ctx, id, h)
+	identity, err := r.Identify(ctx, h)
 	if err != nil {
 		return nil, err
 	}
+	return r.Enter(identity, h, link), nil
+}
+
+// Enter lets in a client that was identified.
+func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
+	id := identity.Client
 	c := &Client{registry: r, id: id, link: link, transport: h.Transport, remote: h.Remote, since: time.Now()}
 	c.identity.Store(identity)
 	c.many, _ = link.(Multiplexer)
@@ -143,7 +147,7 @@ func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, er
 	r.mu.Unlock()
 	c.watchExpiry(identity.Expires)
 	r.config.Notify("connected", c.event())
-	return c, nil
+	return c
 }
 
 // remove forgets a client, and says whether it was there.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 )
 
 // Config is how a server is set up. A zero field means the default, which is given with it.
@@ -21,6 +22,17 @@ type Config struct {
 	AllowOrigins []string
 	// Dev allows what is convenient on one's own machine and nowhere else.
 	Dev bool
+	// Anonymous lets clients in of whom nothing says who they are. Dev does, too.
+	Anonymous bool
+	// Auth is which tokens are accepted. Nil: none.
+	Auth *auth.Config
+	// Keys are the API keys of backends. Nil: none.
+	Keys *auth.Keys
+	// Rules say how channels are kept, and who may do what in them; of several that match the first holds. What they do not say
+	// only a token permits. With Dev another one follows for all channels, by which everybody may everything.
+	Rules []Rule
+	// Data is the directory that messages are kept in. "": they are kept in memory alone.
+	Data string
 	// NoConsole leaves out the page at /.
 	NoConsole bool
 
@@ -69,6 +81,7 @@ func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	c.Anonymous = c.Anonymous || c.Dev
 	return c
 }
 

@@ -116,7 +116,7 @@ func TestShutdownIsBounded(t *testing.T) {
 
 func TestNewClientsWhileStopping(t *testing.T) {
 	s := start(t, Config{})
-	s.clients.drain()
+	s.slots.drain()
 	for _, accept := range []string{typeSSE, typeNDJSON, typeJSON} {
 		response, body := request(t, "GET", s.url("/c/a?wait=5s&after=now"), "", "Accept", accept)
 		wantError(t, response, body, 503, "stopping")
@@ -163,7 +163,7 @@ func TestPublishedReachesStreams(t *testing.T) {
 	for range 4 {
 		publishers.Go(func() {
 			for {
-				if _, err := s.put("a", channel.Message{Data: []byte("x")}); err != nil {
+				if _, err := s.put(func() (*channel.Message, error) { return s.hub.Publish("a", channel.Message{Data: []byte("x")}) }); err != nil {
 					return
 				}
 				if accepted.Add(1) == 200 {

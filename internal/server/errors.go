@@ -5,9 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"baro.dev/channel"
+	"baro.dev/internal/clients"
 )
 
 // problem is an error as a client gets it.
@@ -28,28 +28,13 @@ func toProblem(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
-	if wrong, ok := errors.AsType[*channel.InvalidError](err); ok {
-		words := strings.Fields(wrong.What)
-		what := words[len(words)-1]
-		if wrong.What == "event name" {
-			what = "event" // a name alone is that of a channel
-		}
-		return badRequest("invalid_"+what, wrong.What+": "+wrong.Reason)
+	if errors.Is(err, errFull) {
+		err = clients.ErrFull
+	} else if errors.Is(err, errDraining) {
+		err = clients.ErrStopping
 	}
-	message := strings.TrimPrefix(err.Error(), "channel: ")
-	switch {
-	case errors.Is(err, channel.ErrTooLarge):
-		return &problem{http.StatusRequestEntityTooLarge, "too_large", message}
-	case errors.Is(err, channel.ErrNotRecoverable):
-		return &problem{http.StatusGone, "not_recoverable", message}
-	case errors.Is(err, channel.ErrTooManyChannels):
-		return &problem{http.StatusServiceUnavailable, "too_many_channels", message}
-	case errors.Is(err, errFull):
-		return &problem{http.StatusServiceUnavailable, "too_many_clients", message}
-	case errors.Is(err, errDraining):
-		return &problem{http.StatusServiceUnavailable, "stopping", message}
-	}
-	return &problem{http.StatusInternalServerError, "internal", "the server failed to answer; its log says why"}
+	e := clients.ErrorOf(err)
+	return &problem{e.Status, e.Code, e.Message}
 }
 
 // fail answers with an error.
@@ -61,6 +46,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	if p.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(int(s.returnAfter().Seconds())+1))
+	}
+	if p.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="baro"`)
 	}
 	h.Set("Cache-Control", "no-store")
 	writeJSON(w, p.status, newErrorAnswer(err))

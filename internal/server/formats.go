@@ -66,7 +66,11 @@ func (s *Server) streamSSE(w http.ResponseWriter, r *http.Request, name string, 
 	default:
 		return badRequest("invalid_format", "format must be text or json")
 	}
-	from, err := q.from(channel.Now())
+	identity, h, err := s.identify(r, "sse")
+	if err != nil {
+		return err
+	}
+	from, err := s.begin(identity, name, q, false)
 	if err != nil {
 		return err
 	}
@@ -79,15 +83,19 @@ func (s *Server) streamSSE(w http.ResponseWriter, r *http.Request, name string, 
 		}
 		from = channel.After(p)
 	}
-	return s.stream(w, r, name, from, f)
+	return s.stream(w, r, newFollower(identity, h), name, from, f)
 }
 
 func (s *Server) streamNDJSON(w http.ResponseWriter, r *http.Request, name string, q query) error {
-	from, err := q.from(channel.Now())
+	identity, h, err := s.identify(r, "ndjson")
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, name, from, &ndjson)
+	from, err := s.begin(identity, name, q, false)
+	if err != nil {
+		return err
+	}
+	return s.stream(w, r, newFollower(identity, h), name, from, &ndjson)
 }
 
 func sseID(m *channel.Message) []byte {

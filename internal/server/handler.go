@@ -123,14 +123,14 @@ func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name strin
 		return
 	}
 	switch {
+	case r.Method == http.MethodOptions:
+		preflight(w, r)
 	case upgrade:
 		s.serveWebSocket(w, r, name, q)
 	case r.Method == http.MethodPost:
 		s.publish(w, r, name, q)
 	case readOnly(r):
 		s.read(w, r, name, q)
-	case r.Method == http.MethodOptions:
-		preflight(w, r)
 	default:
 		s.methodNotAllowed(w, r, allowedMethods)
 	}

@@ -14,7 +14,11 @@ import (
 const batchBytes = 1 << 20
 
 func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q query) error {
-	from, err := q.from(channel.Oldest())
+	identity, _, err := s.identify(r, "poll")
+	if err != nil {
+		return err
+	}
+	from, err := s.begin(identity, name, q, true)
 	if err != nil {
 		return err
 	}
@@ -42,10 +46,10 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 
 // wait waits for messages. When the time is over, or the server stops, there are none.
 func (s *Server) wait(r *http.Request, name string, from channel.From, wait time.Duration) (channel.Batch, error) {
-	if err := s.clients.take(); err != nil {
+	if err := s.slots.take(); err != nil {
 		return channel.Batch{}, err
 	}
-	defer s.clients.give()
+	defer s.slots.give()
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 )
 
 // published is the answer to a publisher.
@@ -24,6 +25,11 @@ type published struct {
 }
 
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q query) {
+	publish, err := s.publisher(r, name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	kind, err := kindOf(r.Header)
 	if err != nil {
 		s.fail(w, r, err)
@@ -35,11 +41,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		s.fail(w, r, err)
 		return
 	}
-	m, err := s.put(name, channel.Message{
-		Event:  q.get("event"),
-		ID:     q.get("id"),
-		Data:   data,
-		Binary: kind == kindBinary || (kind == kindUnknown && !utf8.Valid(data)),
+	m, err := s.put(func() (*channel.Message, error) {
+		return publish(channel.Message{
+			Event:  q.get("event"),
+			ID:     q.get("id"),
+			Key:    r.Header.Get("Idempotency-Key"),
+			Data:   data,
+			Binary: kind == kindBinary || (kind == kindUnknown && !utf8.Valid(data)),
+		})
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -47,6 +56,29 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, published{m.Offset, m.Epoch, m.ID})
+}
+
+// publisher is how whoever sends the request publishes: a backend with an API key, or a client that may.
+func (s *Server) publisher(r *http.Request, name string) (func(channel.Message) (*channel.Message, error), error) {
+	grant, err := s.backend(r)
+	if err == nil {
+		if err := grant.Check(auth.ScopePublish, name); err != nil {
+			return nil, err
+		}
+		return func(m channel.Message) (*channel.Message, error) { return s.hub.Publish(name, m) }, nil
+	}
+	if !errors.Is(err, auth.ErrMissing) {
+		return nil, err
+	}
+	identity, _, err := s.identify(r, "http")
+	if err != nil {
+		return nil, err
+	}
+	// What it may is decided before the body is read.
+	if err := s.registry.May(identity, auth.Publish, name); err != nil {
+		return nil, err
+	}
+	return func(m channel.Message) (*channel.Message, error) { return s.registry.PublishAs(identity, name, m) }, nil
 }
 
 type kind int

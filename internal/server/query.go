@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
 )
 
 // query is the parameters of a request, each given once.
@@ -51,6 +53,26 @@ func (q query) from(otherwise channel.From) (channel.From, error) {
 		}
 		return channel.After(p), nil
 	}
+}
+
+// begin is where somebody begins to read, who may: what was published before it came only who may read the history, unless it
+// says what it has seen. Without a word in the query it is the oldest message for a poll, and what the channel's settings say
+// for others.
+func (s *Server) begin(id *clients.Identity, name string, q query, poll bool) (channel.From, error) {
+	if err := s.registry.May(id, auth.Subscribe, name); err != nil {
+		return channel.From{}, err
+	}
+	settings := s.hub.SettingsOf(name)
+	history := s.registry.May(id, auth.History, name)
+	otherwise := settings.Newcomer()
+	if poll && history == nil {
+		otherwise = channel.Oldest()
+	}
+	from, err := q.from(otherwise)
+	if err == nil && from == channel.Oldest() && history != nil {
+		err = history
+	}
+	return from, err
 }
 
 // wait is how long a long poll waits; 0 for a poll that does not.

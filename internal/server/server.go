@@ -13,21 +13,26 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/channel/diskstore"
+	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
 	"baro.dev/internal/console"
 )
 
 // A Server serves channels. It is an [http.Handler], and has listeners of its own: [Server.Listen], then [Server.Serve],
 // and [Server.Shutdown] at last.
 type Server struct {
-	config  Config
-	log     *slog.Logger
-	hub     *channel.Hub
-	origins *origins
-	console *console.Console
+	config   Config
+	log      *slog.Logger
+	hub      *channel.Hub
+	registry *clients.Registry
+	verifier *auth.Verifier // nil: no tokens are verified
+	origins  *origins
+	console  *console.Console
 
 	sockets     *sockets
 	socketIO    *socketIO
-	clients     slots
+	slots       slots
 	connections connections
 	draining    context.Context // done when the server is to stop
 	drain       context.CancelFunc
@@ -50,9 +55,8 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config:      config,
 		log:         config.Log,
-		hub:         channel.NewHub(&config.Channels),
 		origins:     origins,
-		clients:     slots{max: config.MaxConnections},
+		slots:       slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
 	}
 	s.sockets = newSockets(s)
@@ -83,7 +87,52 @@ func New(config Config) (*Server, error) {
 		}
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
+	if config.Auth == nil && !config.Anonymous {
+		return nil, errNobody
+	}
+	if err := s.open(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+var errNobody = errors.New("nobody could use the server: say which tokens it accepts, let clients in without one (anonymous), or set dev on your own machine")
+
+// open makes the channels, and the registry of those who use them.
+func (s *Server) open() error {
+	settings, access := split(s.config.rules())
+	if err := channel.ValidateRules(settings); err != nil {
+		return err
+	}
+	if s.config.Auth != nil {
+		c := *s.config.Auth
+		c.Log = s.log
+		var err error
+		if s.verifier, err = auth.New(c); err != nil {
+			return err
+		}
+	}
+	o := s.config.Channels
+	o.Rules = settings
+	if s.config.Data != "" {
+		store, err := diskstore.Open(s.config.Data, &diskstore.Options{Logger: s.log})
+		if err != nil {
+			s.closeVerifier()
+			return err
+		}
+		o.Store = store
+	}
+	s.hub = channel.NewHub(&o)
+	s.registry = clients.New(clients.Config{
+		Hub: s.hub, Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
+	})
+	return nil
+}
+
+func (s *Server) closeVerifier() {
+	if s.verifier != nil {
+		s.verifier.Close()
+	}
 }
 
 // Hub is where the server's channels are.
@@ -124,12 +173,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	gone.Wait()
 	if err == nil {
-		err = s.clients.wait(ctx)
+		err = s.slots.wait(ctx)
 	}
 	if err != nil {
 		s.Close()
+		return err
 	}
-	return err
+	return s.end()
+}
+
+// end closes what is below the clients, when these are gone. It may come more than once.
+func (s *Server) end() error {
+	s.closeVerifier()
+	return s.hub.Close()
 }
 
 // Close stops the server at once.
@@ -138,24 +194,27 @@ func (s *Server) Close() {
 	s.sockets.closeNow()
 	s.socketIO.closeNow()
 	_ = s.http.Close()
+	if err := s.end(); err != nil {
+		s.log.Error("closing the channels", "error", err)
+	}
 }
 
 // stop refuses new clients and what is published from now on, and then has streams and polls end.
 func (s *Server) stop() {
-	s.clients.drain()
+	s.slots.drain()
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	s.drain()
 }
 
-// put publishes what a client sent, unless the server stops.
-func (s *Server) put(name string, m channel.Message) (*channel.Message, error) {
+// put has publish publish, unless the server stops.
+func (s *Server) put(publish func() (*channel.Message, error)) (*channel.Message, error) {
 	s.publishing.RLock()
 	defer s.publishing.RUnlock()
 	if s.draining.Err() != nil {
 		return nil, errDraining
 	}
-	return s.hub.Publish(name, m)
+	return publish()
 }
 
 // returnAfter is when one client of a server that stops is to come back: not all at once.

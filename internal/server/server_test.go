@@ -24,6 +24,9 @@ import (
 func start(t *testing.T, config Config) *Server {
 	t.Helper()
 	config.Listen = "127.0.0.1:0"
+	if config.Rules == nil && config.Auth == nil {
+		config.Anonymous, config.Rules = true, []Rule{devRule()}
+	}
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
@@ -189,15 +192,15 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func (s *Server) used() int {
-	s.clients.mu.Lock()
-	defer s.clients.mu.Unlock()
-	return s.clients.used
+	s.slots.mu.Lock()
+	defer s.slots.mu.Unlock()
+	return s.slots.used
 }
 
 func (s *Server) limitClients(n int) {
-	s.clients.mu.Lock()
-	defer s.clients.mu.Unlock()
-	s.clients.max = n
+	s.slots.mu.Lock()
+	defer s.slots.mu.Unlock()
+	s.slots.max = n
 }
 
 func TestRoutes(t *testing.T) {
@@ -444,6 +447,7 @@ func TestURLs(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	tests := map[string]Config{
+		"nobody could":      {},
 		"together":          {TLSCert: "cert.pem"},
 		"TLS certificate":   {TLSCert: "/nonexistent", TLSKey: "/nonexistent"},
 		"every page":        {AllowOrigins: []string{"*"}},
@@ -466,7 +470,7 @@ func TestConfigRefuses(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	s := start(t, Config{})
-	second, err := New(Config{Listen: s.listener.Addr().String()})
+	second, err := New(Config{Dev: true, Listen: s.listener.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -477,7 +481,7 @@ func TestPortInUse(t *testing.T) {
 
 func TestPanicsAreContained(t *testing.T) {
 	var log lockedBuffer
-	s, err := New(Config{Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := New(Config{Dev: true, Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

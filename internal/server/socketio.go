@@ -55,10 +55,10 @@ func newSocketIO(s *Server) *socketIO {
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
 	k.io.Use(func(c *socketio.Socket) error {
-		if err := s.clients.take(); err != nil {
+		if err := s.slots.take(); err != nil {
 			return socketError(err)
 		}
-		context.AfterFunc(c.Context(), s.clients.give) // OnDisconnect is not for a client that leaves before it is connected
+		context.AfterFunc(c.Context(), s.slots.give) // OnDisconnect is not for a client that leaves before it is connected
 		c.SetData(&member{subscriptions: map[string]*channel.Subscription{}})
 		return nil
 	})
@@ -188,7 +188,7 @@ func (k *socketIO) publish(name string, data parser.Value, o publishOptions) (*p
 	default:
 		m.Data = []byte(data.String())
 	}
-	sent, err := k.server.put(name, m)
+	sent, err := k.server.put(func() (*channel.Message, error) { return k.server.hub.Publish(name, m) })
 	if err != nil {
 		return nil, socketError(err)
 	}

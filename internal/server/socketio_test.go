@@ -56,7 +56,7 @@ func (c *socketIOClient) expect(parts ...string) {
 
 // Channels are there over Socket.IO: subscribing, publishing, unsubscribing, and getting what was missed.
 func TestSocketIO(t *testing.T) {
-	s, err := New(Config{})
+	s, err := New(Config{Dev: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestSocketIO(t *testing.T) {
 
 // One client cannot subscribe without end, and there are only so many clients.
 func TestSocketIOBounds(t *testing.T) {
-	s, err := New(Config{MaxConnections: 2})
+	s, err := New(Config{Dev: true, MaxConnections: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestSocketIOBounds(t *testing.T) {
 
 // Clients that leave while they are being let in do not count for ever.
 func TestSocketIOBoundsOfThoseWhoLeave(t *testing.T) {
-	s, err := New(Config{MaxConnections: 1, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Dev: true, MaxConnections: 1, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"baro.dev/channel"
+	"baro.dev/internal/clients"
 	"baro.dev/ws"
 )
 
@@ -18,6 +19,9 @@ const subprotocolJSON = "baro.v1.json"
 // statusNotRecoverable is the close code for a position whose messages cannot be had: HTTP's 410, as an application's
 // code (RFC 6455 section 7.4.2).
 const statusNotRecoverable ws.StatusCode = 4410
+
+// statusForbidden is the close code for a client that publishes and may not, over plain frames: there is no other way to tell.
+const statusForbidden ws.StatusCode = 4503
 
 // envelopeOverhead is how much longer than its data an envelope may be: every byte of text as an escape of six, and the
 // other members.
@@ -34,9 +38,18 @@ type sockets struct {
 // socketClient is the Data of a connection.
 type socketClient struct {
 	name         string
+	identity     *clients.Identity
+	hello        clients.Hello
 	format       *socketFormat
+	socket       *ws.Socket
+	client       *clients.Client
 	subscription *channel.Subscription
 	leave        func()
+}
+
+// Close implements [clients.Link].
+func (c *socketClient) Close(why clients.Reason) {
+	_ = c.socket.Close(ws.StatusCode(why.Number), why.Text)
 }
 
 // socketFormat is how a message is sent.
@@ -96,22 +109,23 @@ type joining struct {
 
 type joiningKey struct{}
 
-// serve answers a request for a WebSocket. leave is called when the connection is over, or has not come about.
-func (k *sockets) serve(w http.ResponseWriter, r *http.Request, name string, from channel.From, leave func()) {
-	j := &joining{client: &socketClient{name: name, format: plainFormat, leave: leave}, from: from}
+// serve answers a request for a WebSocket. client.leave is called when the connection is over, or has not come about.
+func (k *sockets) serve(w http.ResponseWriter, r *http.Request, client *socketClient, from channel.From) {
+	client.format = plainFormat
+	j := &joining{client: client, from: from}
 	server := &k.plain
 	if hasToken(r.Header["Sec-Websocket-Protocol"], subprotocolJSON) {
 		j.client.format, server = envelopeFormat, &k.envelope
 	}
 	if from == channel.Now() {
 		// The client is told that it is connected before it has joined: what is published from here on is for it.
-		if batch, err := k.server.hub.Read(name, from, 0); err == nil {
+		if batch, err := k.server.hub.Read(client.name, from, 0); err == nil {
 			j.start = channel.After(batch.Next)
 		}
 	}
 	server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
 	if !j.opened {
-		leave()
+		client.leave()
 	}
 }
 
@@ -120,6 +134,9 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	j := r.Context().Value(joiningKey{}).(*joining)
 	j.opened = true
 	c.Data = j.client
+	j.client.socket = c
+	j.client.client = k.server.registry.Enter(j.client.identity, j.client.hello, j.client)
+	j.client.identity, j.client.hello = nil, clients.Hello{} // the client knows
 	from := j.from
 	if _, err := k.server.hub.Read(j.client.name, j.start, 1); j.start != channel.Now() && err == nil {
 		from = j.start
@@ -143,6 +160,9 @@ func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From) e
 			return err
 		}
 		for _, m := range batch.Messages {
+			if m.HiddenFrom(client.client.ID()) {
+				continue
+			}
 			if err := k.write(c, client.format.prepare(m)); err != nil {
 				return err
 			}
@@ -165,6 +185,8 @@ func (k *sockets) refuse(c *ws.Socket, err error) {
 		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
 	case k.server.draining.Err() != nil:
 		_ = c.Close(ws.StatusGoingAway, toProblem(errDraining).message)
+	case errors.Is(err, clients.ErrForbidden), errors.Is(err, clients.ErrCredentials):
+		_ = c.Close(statusForbidden, toProblem(err).message)
 	case errors.Is(err, context.DeadlineExceeded):
 		k.logSlow(c)
 		_ = c.Close(ws.StatusPolicyViolation, "too slow")
@@ -184,9 +206,9 @@ func (k *sockets) write(c *ws.Socket, p *ws.PreparedMessage) error {
 func (k *sockets) join(c *ws.Socket, client *socketClient, from channel.From) error {
 	format := client.format
 	var err error
-	client.subscription, err = k.server.hub.Subscribe(client.name, from, channel.SubscriberFunc(func(m *channel.Message) {
+	client.subscription, err = k.server.hub.Join(client.name, from, channel.SubscriberFunc(func(m *channel.Message) {
 		_ = c.SendPrepared(channel.Shared(m, format, format.prepare))
-	}))
+	}), client.client.Member())
 	return err
 }
 
@@ -199,6 +221,7 @@ func (k *sockets) close(c *ws.Socket, err error) {
 	if errors.Is(err, ws.ErrQueueFull) {
 		k.logSlow(c)
 	}
+	client.client.Gone("left")
 	client.leave()
 }
 
@@ -212,10 +235,7 @@ func (k *sockets) logSlow(c *ws.Socket) {
 
 // publish publishes a plain frame.
 func (k *sockets) publish(c *ws.Socket, m ws.Message) {
-	_, err := k.server.put(c.Data.(*socketClient).name, channel.Message{
-		Data:   bytes.Clone(m.Data),
-		Binary: m.Type == ws.Binary,
-	})
+	err := k.put(c, channel.Message{Data: bytes.Clone(m.Data), Binary: m.Type == ws.Binary})
 	if err != nil {
 		k.refuse(c, err)
 	}
@@ -239,9 +259,12 @@ func (k *sockets) tryEnvelope(c *ws.Socket, m ws.Message) error {
 	if err := e.UnmarshalJSON(m.Data); err != nil {
 		return err
 	}
-	_, err := k.server.put(c.Data.(*socketClient).name, channel.Message{
-		ID: e.ID, Event: e.Event, Data: e.Data, Binary: e.Binary,
-	})
+	return k.put(c, channel.Message{ID: e.ID, Event: e.Event, Data: e.Data, Binary: e.Binary})
+}
+
+func (k *sockets) put(c *ws.Socket, m channel.Message) error {
+	client := c.Data.(*socketClient)
+	_, err := k.server.put(func() (*channel.Message, error) { return client.client.Publish(client.name, m) })
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/clients"
 )
 
 // A format is how a stream says things.
@@ -26,9 +27,24 @@ type format struct {
 // catchUpBytes is about how much of what a client missed is in hand at a time.
 const catchUpBytes = 64 << 10
 
+// follower is who reads a stream.
+type follower struct {
+	identity *clients.Identity
+	hello    clients.Hello
+	end      sync.Once
+	ended    chan struct{} // closed when the server has it go
+}
+
+func newFollower(identity *clients.Identity, h clients.Hello) *follower {
+	return &follower{identity: identity, hello: h, ended: make(chan struct{})}
+}
+
+// Close implements [clients.Link].
+func (f *follower) Close(clients.Reason) { f.end.Do(func() { close(f.ended) }) }
+
 // stream writes a channel from a place on until the client goes, does not keep up, or the server stops. An error comes
 // before anything is written.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, from channel.From, f *format) error {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, name string, from channel.From, f *format) error {
 	batch, err := s.hub.Read(name, from, catchUpBytes)
 	lost := f.lost != nil && errors.Is(err, channel.ErrNotRecoverable)
 	if lost {
@@ -48,13 +64,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := s.clients.take(); err != nil {
+	if err := s.slots.take(); err != nil {
 		return err
 	}
-	defer s.clients.give()
+	defer s.slots.give()
 
 	out := newOutput(w, s.config.WriteTimeout)
 	defer out.end()
+	client := s.registry.Enter(who.identity, who.hello, who)
+	defer client.Gone("left")
 	begin := f.open
 	if lost {
 		begin = f.lost
@@ -63,28 +81,30 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, name string, fro
 		s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
 		out.cut()
 	})
-	subscription := s.catchUp(out, name, begin(start), batch, q)
+	subscription := s.catchUp(out, client.Member(), name, begin(start), batch, q)
 	if subscription == nil {
 		return nil
 	}
 	defer subscription.Close()
-	s.follow(out, r, q, f)
+	s.follow(out, r, who, q, f)
 	return nil
 }
 
 // catchUp writes begin, and what the client missed, part by part; the last of them when the subscription has begun that puts the
 // rest into q, since writing takes its time. Should the history be faster than the client, there is none: the client comes
 // back, and is told.
-func (s *Server) catchUp(out *output, name string, begin []byte, batch channel.Batch, q *queue) *channel.Subscription {
+func (s *Server) catchUp(out *output, who channel.Member, name string, begin []byte, batch channel.Batch, q *queue) *channel.Subscription {
 	parts := [][]byte{begin}
 	for {
 		for _, m := range batch.Messages {
-			parts = append(parts, q.format.message(m))
+			if !m.HiddenFrom(who.Client) {
+				parts = append(parts, q.format.message(m))
+			}
 		}
 		var subscription *channel.Subscription
 		if !batch.More {
 			var err error
-			if subscription, err = s.hub.Subscribe(name, channel.After(batch.Next), q); err != nil {
+			if subscription, err = s.hub.Join(name, channel.After(batch.Next), q, who); err != nil {
 				return nil
 			}
 		}
@@ -106,7 +126,7 @@ func (s *Server) catchUp(out *output, name string, begin []byte, batch channel.B
 }
 
 // follow writes what comes into the queue.
-func (s *Server) follow(out *output, r *http.Request, q *queue, f *format) {
+func (s *Server) follow(out *output, r *http.Request, who *follower, q *queue, f *format) {
 	heartbeat := time.NewTimer(s.config.Heartbeat)
 	defer heartbeat.Stop()
 	var parts [][]byte
@@ -122,6 +142,8 @@ func (s *Server) follow(out *output, r *http.Request, q *queue, f *format) {
 			stopping = true
 			parts, whole = q.take(parts)
 			parts = append(parts, f.leave(s.returnAfter()))
+		case <-who.ended:
+			return // it comes back, and is told why it may not
 		case <-r.Context().Done():
 			return
 		}

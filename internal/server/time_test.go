@@ -60,6 +60,7 @@ func serve(t *testing.T, s *Server, url, accept string) (w *written, done <-chan
 func newServer(t *testing.T, config Config) *Server {
 	t.Helper()
 	config.Log = slog.New(slog.DiscardHandler)
+	config.Dev = true
 	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)

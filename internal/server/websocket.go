@@ -38,11 +38,13 @@ func refuseUpgrade(w http.ResponseWriter, upgrade bool) {
 }
 
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name string, q query) {
-	from, err := q.from(channel.Now())
-	switch {
-	case err != nil:
-	default:
-		err = s.clients.take()
+	identity, h, err := s.identify(r, "websocket")
+	var from channel.From
+	if err == nil {
+		from, err = s.begin(identity, name, q, false)
+	}
+	if err == nil {
+		err = s.slots.take()
 	}
 	if err != nil {
 		refuseUpgrade(w, true)
@@ -53,7 +55,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{})
 	_ = control.SetReadDeadline(time.Time{})
-	done := sync.OnceFunc(s.clients.give)
+	done := sync.OnceFunc(s.slots.give)
 	// Where the transport panics nobody else is going to.
 	completed := false
 	defer func() {
@@ -61,6 +63,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 			done()
 		}
 	}()
-	s.sockets.serve(w, r, name, from, done)
+	s.sockets.serve(w, r, &socketClient{name: name, identity: identity, hello: h, leave: done}, from)
 	completed = true
 }

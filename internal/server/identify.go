@@ -1,0 +1,40 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
+)
+
+// hello is what a request says of whoever sent it. The error is one that [clients.ErrorOf] knows.
+func hello(r *http.Request, transport string) (clients.Hello, error) {
+	token, err := auth.TokenOf(r)
+	if err != nil && !errors.Is(err, auth.ErrMissing) {
+		return clients.Hello{}, err
+	}
+	return clients.Hello{Token: token, Transport: transport, Remote: r.RemoteAddr, Header: r.Header}, nil
+}
+
+// identify says who sends a request.
+func (s *Server) identify(r *http.Request, transport string) (*clients.Identity, clients.Hello, error) {
+	h, err := hello(r, transport)
+	if err != nil {
+		return nil, h, err
+	}
+	identity, err := s.registry.Identify(r.Context(), h)
+	return identity, h, err
+}
+
+// backend says what a backend may that sends a request with an API key. Without a key the error is of the kind [auth.ErrMissing].
+func (s *Server) backend(r *http.Request) (auth.Grant, error) {
+	text, err := auth.KeyOf(r)
+	if err != nil {
+		return auth.Grant{}, err
+	}
+	if s.config.Keys == nil {
+		return auth.Grant{}, clients.ErrCredentials.With("this server knows no API keys")
+	}
+	return s.config.Keys.Find(text)
+}
