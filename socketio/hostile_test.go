@@ -48,11 +48,14 @@ func TestHostilePackets(t *testing.T) {
 		{"no JSON", []string{`2["e",}`}},
 		{"CONNECT with an array", []string{`0/other,[]`}},
 		{"DISCONNECT with a payload", []string{`1"x"`}},
+		{"CONNECT_ERROR from a client", []string{`4{"message":"x"}`}},
+		{"CONNECT again while middleware runs", []string{"0/slow,", "0/slow,"}},
 		{"empty message", []string{""}},
 		{"unknown type", []string{"7"}},
 	}
 	io, url := start(t, nil)
 	synced(io)
+	io.Of("/slow").Use(func(s *socketio.Socket) error { <-s.Context().Done(); return nil })
 	handled := make(chan string, 1)
 	io.On("e", func(e *socketio.Event) { handled <- fmt.Sprint(e.Args()) })
 	neighbour := join(t, url, "0")
@@ -96,6 +99,26 @@ func TestOddPackets(t *testing.T) {
 	} {
 		p.send(test.send)
 		p.expect(test.want)
+	}
+}
+
+// An acknowledgement counts once, and only from whom it was asked.
+func TestAckAgain(t *testing.T) {
+	io, url := start(t, nil)
+	synced(io)
+	answers := make(chan string, 10)
+	io.On("ask", func(e *socketio.Event) {
+		_ = e.Socket().EmitFunc("q", func(a socketio.Args, err error) { answers <- fmt.Sprint(a.Args(), err) })
+	})
+	a, b := join(t, url, "0"), join(t, url, "0")
+	a.send(`2["ask"]`)
+	a.expect(`20["q"]`)
+	b.send(`30["not mine"]`, `399["never asked for"]`)
+	b.sync()
+	a.send(`30["yes"]`, `30["again"]`)
+	a.sync()
+	if n, first := len(answers), got(t, answers); n != 1 || first != `["yes"] <nil>` {
+		t.Error(n, first)
 	}
 }
 

@@ -64,3 +64,40 @@ func TestRecoveryForeignOffset(t *testing.T) {
 		}
 	}
 }
+
+// An offset of the future is not believed, whatever it is made from.
+func TestRecoveryFutureOffset(t *testing.T) {
+	io, url := start(t, recovering())
+	p := dial(t, url)
+	p.send("0")
+	sid, pid := p.sidAndPID()
+	_ = io.To(sid).Emit("a")
+	_, at := offset(t, p.recv())
+	p.close()
+	eventually(t, "the socket is gone", func() bool { return io.Socket(sid) == nil })
+	if again, _ := back(t, url, pid, at+"0").sidAndPID(); again == sid {
+		t.Error("it was believed")
+	}
+}
+
+// Only so many clients are waited for: the oldest are forgotten.
+func TestRecoveryMaxSessions(t *testing.T) {
+	o := recovering()
+	o.ConnectionStateRecovery.MaxSessions = 2
+	io, url := start(t, o)
+	type gone struct{ sid, pid string }
+	var all []gone
+	for range 3 {
+		p := dial(t, url)
+		p.send("0")
+		sid, pid := p.sidAndPID()
+		all = append(all, gone{sid, pid})
+		p.close()
+		eventually(t, "the socket is gone", func() bool { return io.Socket(sid) == nil })
+	}
+	for i, g := range all {
+		if sid, _ := back(t, url, g.pid, "").sidAndPID(); (sid == g.sid) != (i > 0) {
+			t.Errorf("client %d of 3, 2 are waited for: recovered: %t", i+1, sid == g.sid)
+		}
+	}
+}
