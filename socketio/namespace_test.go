@@ -188,7 +188,7 @@ func TestHandshake(t *testing.T) {
 	io, url := start(t, nil)
 	sockets := make(chan *socketio.Socket, 1)
 	io.OnConnection(func(s *socketio.Socket) { sockets <- s })
-	before := time.Now()
+	before := time.Now().Truncate(time.Millisecond) // as precise as the handshake
 	p := dialQuery(t, url, "EIO=4&token=a%20b&x=1&x=2", map[string][]string{"X-Test": {"one", "two"}, "Cookie": {"a=1", "b=2"}, "Origin": {url}})
 	p.connect(`0{"key":["value"]}`)
 	h := got(t, sockets).Handshake()
