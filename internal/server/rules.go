@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
 )
@@ -44,5 +46,5 @@ func (c *Config) rules() []Rule {
 	if !c.Dev {
 		return c.Rules
 	}
-	return append(c.Rules[:len(c.Rules):len(c.Rules)], devRule())
+	return append(slices.Clip(c.Rules), devRule())
 }
