@@ -140,7 +140,7 @@ func TestLoadOnce(t *testing.T) {
 			}
 			return nil
 		}
-		h := NewHub(&Options{Store: s})
+		h := NewHub(&Options{Store: s, MaxChannels: 2})
 		results := make(chan error)
 		ask := func() {
 			for range 5 {
@@ -176,6 +176,92 @@ func TestLoadOnce(t *testing.T) {
 		if m := publish(t, h, "slow", "7"); m.Offset != 7 {
 			t.Errorf("at %v", m.Position())
 		}
+		// What could not be loaded has left nothing behind that takes the place of what was.
+		var r recorder
+		if _, err := h.Subscribe("slow", Now(), &r); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			publish(t, h, fmt.Sprint(i), "x")
+		}
+		if publish(t, h, "slow", "8"); !slices.Equal(r.texts(), []string{"8"}) {
+			t.Errorf("the subscriber got %q", r.texts())
+		}
+	})
+}
+
+// damaged is a store that has lost a message in the middle.
+type damaged struct{ *fakeStore }
+
+func (s damaged) Load(name string, recent Keep) (Saved, error) {
+	saved, err := s.fakeStore.Load(name, recent)
+	if len(saved.Recent) > 2 {
+		saved.Recent = slices.Delete(saved.Recent, 1, 2)
+	}
+	return saved, err
+}
+
+func TestGapInTheStore(t *testing.T) {
+	s := damaged{newFakeStore(t)}
+	publish(t, NewHub(&Options{Store: s}), "a", "1", "2", "3", "4")
+	h := NewHub(&Options{Store: s})
+	if i := publish(t, h, "a", "5"); i.Offset != 5 {
+		t.Errorf("it goes on at %v", i.Position())
+	}
+	c := h.channels["a"]
+	for i := range c.history.count {
+		if m := c.history.at(i); m.Offset != uint64(3+i) {
+			t.Errorf("in memory as message %d of %d: %d", i, c.history.count, m.Offset)
+		}
+	}
+}
+
+// Of a channel that has nothing in memory the store is asked, and no more is read than was published.
+func TestNothingInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newManualStore()
+		h := NewHub(&Options{Store: s, MaxBytes: 1})
+		if _, err := h.Subscribe("a", Now(), &recorder{}); err != nil {
+			t.Fatal(err)
+		}
+		put := func(text string) {
+			ended := start(h, "a", Message{Data: []byte(text)})
+			s.step(1)
+			<-ended
+		}
+		read := func(from From, want ...string) Batch {
+			t.Helper()
+			batch, err := h.Read("a", from, 0)
+			if err != nil || !slices.Equal(texts(batch.Messages), want) {
+				t.Errorf("%q, %v; want %q", texts(batch.Messages), err, want)
+			}
+			return batch
+		}
+		put("1")
+		time.Sleep(4 * time.Minute)
+		put("2")
+		if n := h.channels["a"].history.count; n != 0 {
+			t.Fatalf("%d messages are in memory", n)
+		}
+		if i, err := h.Info("a"); err != nil || i.Messages != 2 || i.Bytes == 0 {
+			t.Errorf("%+v, %v", i, err)
+		}
+		read(Oldest(), "1", "2")
+		read(Last(), "2")
+		time.Sleep(2 * time.Minute)
+		read(Oldest(), "2") // the first is past its age
+		under := start(h, "a", text("3"))
+		saved := s.queue[0]
+		if err := s.put(saved); err != nil { // and nobody was told yet
+			t.Fatal(err)
+		}
+		if b := read(Oldest(), "2"); b.Next.Offset != 2 || b.More {
+			t.Errorf("%v, %v", b.Next, b.More)
+		}
+		read(After(Position{Offset: 1}), "2")
+		saved.done(nil)
+		<-under
+		read(Oldest(), "2", "3")
 	})
 }
 

@@ -62,11 +62,11 @@ func TestSetRules(t *testing.T) {
 	if err := h.SetRules([]Rule{{pattern("a"), Settings{HistoryCount: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if batch, _ := h.Read("a", Oldest(), 0); !slices.Equal(texts(batch.Messages), []string{"3"}) {
-		t.Errorf("a channel that lives did not take the rules over: %q", texts(batch.Messages))
-	}
 	if b := h.Stats().Bytes; b != before/3 {
 		t.Errorf("%d bytes, were %d for three messages", b, before)
+	}
+	if batch, _ := h.Read("a", Oldest(), 0); !slices.Equal(texts(batch.Messages), []string{"3"}) {
+		t.Errorf("a channel that lives did not take the rules over: %q", texts(batch.Messages))
 	}
 	if err := h.SetRules(nil); err != nil {
 		t.Fatal(err)
