@@ -185,6 +185,10 @@ func (c *channel) show(m *Message) {
 		c.wake = nil
 	}
 	defer m.sharing.end()
-	defer c.subscribers.deliver(m) // even if somebody panics who is told before it
-	c.tellLeft()
+	if c.members != nil {
+		defer c.subscribers.deliver(m) // even if somebody panics who is told before it
+		c.tellLeft()
+		return
+	}
+	c.subscribers.deliver(m)
 }

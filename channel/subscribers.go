@@ -16,12 +16,22 @@ type subscribers struct {
 func (s *subscribers) deliver(m *Message) {
 	s.begin()
 	defer s.end()
-	exclude := m.Exclude
+	if m.Exclude {
+		s.deliverToOthers(m)
+		return
+	}
 	for _, sub := range s.list {
-		if sub.closed.Load() || exclude && sub.excluded(m) {
-			continue
+		if !sub.closed.Load() {
+			sub.subscriber.Deliver(m)
 		}
-		sub.subscriber.Deliver(m)
+	}
+}
+
+func (s *subscribers) deliverToOthers(m *Message) {
+	for _, sub := range s.list {
+		if !sub.closed.Load() && !sub.excluded(m) {
+			sub.subscriber.Deliver(m)
+		}
 	}
 }
 
@@ -70,7 +80,7 @@ func (s *subscribers) end() {
 func (s *subscribers) add(sub *Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub.index = len(s.list)
+	sub.index = int32(len(s.list))
 	s.list = append(s.list, sub)
 	if _, ok := sub.subscriber.(PresenceSubscriber); ok {
 		s.watchers++
