@@ -131,14 +131,14 @@ func (r *Registry) checkCall(q CallRequest) error {
 func (r *Registry) target(q CallRequest) (*Client, error) {
 	if q.Client != "" {
 		c := r.Client(q.Client)
-		if c == nil || c.many == nil {
+		if c == nil || c.many() == nil {
 			return nil, ErrNotFound.With("there is no client " + q.Client + " that can be called")
 		}
 		return c, nil
 	}
 	all := r.OfUser(q.User)
 	for _, c := range slices.Backward(all) {
-		if c.many != nil {
+		if c.many() != nil {
 			return c, nil
 		}
 	}
@@ -170,7 +170,7 @@ func (r *Registry) begin(k *call, target *Client) error {
 	}
 	// The user may have come in the meantime.
 	for _, c := range r.OfUser(k.user) {
-		if c.many != nil {
+		if c.many() != nil {
 			r.deliverHeld(c)
 		}
 	}
@@ -211,7 +211,7 @@ func (r *Registry) ask(k *call, c *Client) {
 	r.within(k, k.timeout)
 	question := k.Call
 	r.calls.mu.Unlock()
-	c.many.Call(question)
+	c.many().Call(question)
 	if c.isGone() { // it may have been abandoned before it was asked
 		r.abandon(c)
 	}
@@ -267,7 +267,7 @@ func (r *Registry) abandon(c *Client) {
 	}
 	if again { // to another of the user's connections, if there is one
 		for _, o := range slices.Backward(r.OfUser(c.Identity().User)) {
-			if o.many != nil {
+			if o.many() != nil {
 				r.deliverHeld(o)
 				break
 			}

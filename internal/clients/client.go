@@ -13,26 +13,54 @@ import (
 	"baro.dev/internal/auth"
 )
 
-// A Client is a connection that was let in.
+// A Client is a connection that was let in. Most are idle, and there are many: what few of them need is elsewhere.
 type Client struct {
 	registry  *Registry
 	id        string
 	link      Link
-	many      Multiplexer // the link, if it is one
 	transport string
 	remote    string
-	since     time.Time
+	since     int64 // in nanoseconds since 1970
 	identity  atomic.Pointer[Identity]
 
 	mu            sync.Mutex
 	gone          bool
-	life          context.Context // of what catches up; nil: nothing has had to
-	ended         context.CancelFunc
-	expiry        *time.Timer
 	subscriptions map[string]*subscription
-	limits        map[*Rule]*rate.Limiter
+	more          *more // nil: nothing of it is needed yet
 
 	asked map[string]*call // that it has not answered; guarded by calls.mu
+}
+
+// more is what a client has that does something. The client's mu guards it.
+type more struct {
+	life   context.Context // of what catches up; nil: nothing has had to
+	ended  context.CancelFunc
+	expiry *time.Timer
+	limits map[*Rule]*rate.Limiter
+}
+
+// rest is what the client has that does something. mu is held.
+func (c *Client) rest() *more {
+	if c.more == nil {
+		c.more = new(more)
+	}
+	return c.more
+}
+
+// end ends what goes on by itself, when the client has left.
+func (m *more) end() {
+	if m.ended != nil {
+		m.ended()
+	}
+	if m.expiry != nil {
+		m.expiry.Stop()
+	}
+}
+
+// many is the client's link, if the client can have many channels; else nil.
+func (c *Client) many() Multiplexer {
+	m, _ := c.link.(Multiplexer)
+	return m
 }
 
 // ID names the connection.
@@ -78,7 +106,7 @@ type Connection struct {
 func (c *Client) Connection() Connection {
 	i := c.Identity()
 	o := Connection{
-		Client: c.id, User: i.User, Info: i.Info, Transport: c.transport, Remote: c.remote, Since: c.since, Channels: []string{},
+		Client: c.id, User: i.User, Info: i.Info, Transport: c.transport, Remote: c.remote, Since: time.Unix(0, c.since), Channels: []string{},
 	}
 	if !i.Expires.IsZero() {
 		o.Expires = &i.Expires
@@ -99,7 +127,7 @@ func (c *Client) May(action auth.Action, name string) error {
 // Begin subscribes the client to the channels of its token, if it can have many, and hands over the calls that were held for
 // it. It comes once, when the client was told that it is connected.
 func (c *Client) Begin(ctx context.Context) {
-	if c.many == nil {
+	if c.many() == nil {
 		return
 	}
 	i := c.Identity()
@@ -120,13 +148,11 @@ func (c *Client) Gone(reason string) {
 	c.gone = true
 	all := c.subscriptions
 	c.subscriptions = nil
-	if c.expiry != nil {
-		c.expiry.Stop()
-	}
-	ended := c.ended
+	more := c.more
+	c.more = nil
 	c.mu.Unlock()
-	if ended != nil {
-		ended()
+	if more != nil {
+		more.end()
 	}
 	for name, s := range all {
 		s.end()
@@ -148,13 +174,13 @@ func (c *Client) watchExpiry(at time.Time) {
 	switch {
 	case c.gone:
 	case at.IsZero():
-		if c.expiry != nil {
-			c.expiry.Stop()
+		if c.more != nil && c.more.expiry != nil {
+			c.more.expiry.Stop()
 		}
-	case c.expiry != nil:
-		c.expiry.Reset(time.Until(at))
+	case c.rest().expiry != nil:
+		c.more.expiry.Reset(time.Until(at))
 	default:
-		c.expiry = time.AfterFunc(time.Until(at), c.expired)
+		c.more.expiry = time.AfterFunc(time.Until(at), c.expired)
 	}
 }
 
@@ -187,7 +213,7 @@ func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
 	c.mu.Unlock()
 	for _, name := range names {
 		if c.drop(name) {
-			c.many.Unsubscribed(name, ErrForbidden.With("the new token does not permit to subscribe to "+name))
+			c.many().Unsubscribed(name, ErrForbidden.With("the new token does not permit to subscribe to "+name))
 		}
 	}
 	return identity, nil

@@ -16,9 +16,13 @@ import (
 // An Identity is who a client is.
 type Identity struct {
 	auth.Identity
-	Client    string // the id that its connection has, or would have
-	Anonymous bool   // neither a token nor the backend says who it is
+	Anonymous bool // neither a token nor the backend says who it is
+
+	client string // the id that the backend was told; "": it was not asked
 }
+
+// nobody is who is anonymous.
+var nobody = &Identity{Anonymous: true}
 
 // Hello is what a client says of itself when it comes.
 type Hello struct {
@@ -58,7 +62,7 @@ type ConnectAnswer struct {
 // Identify says who a client is: by its token if tokens are verified here; else by asking the backend if there is one to ask;
 // else it is anonymous, if that is allowed. The error is a [Error], or one that [ErrorOf] knows.
 func (r *Registry) Identify(ctx context.Context, h Hello) (*Identity, error) {
-	return r.identify(ctx, rand.Text()[:22], h)
+	return r.identify(ctx, "", h)
 }
 
 func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity, error) {
@@ -71,18 +75,21 @@ func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity,
 		if len(identity.Info) > channel.MaxInfoBytes {
 			return nil, ErrCredentials.With(fmt.Sprintf("the token's info has %d bytes, the limit is %d", len(identity.Info), channel.MaxInfoBytes))
 		}
-		return &Identity{Identity: identity, Client: id}, nil
+		return &Identity{Identity: identity}, nil
 	case r.config.Ask != nil && r.config.AskConnect:
 		return r.askConnect(ctx, id, h)
 	case h.Token != "":
 		return nil, ErrCredentials.With("this server verifies no tokens")
 	case r.config.Anonymous:
-		return &Identity{Client: id, Anonymous: true}, nil
+		return nobody, nil
 	}
 	return nil, ErrCredentials
 }
 
 func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identity, error) {
+	if id == "" {
+		id = newID()
+	}
 	var a ConnectAnswer
 	question := ConnectQuestion{id, h.Transport, h.Remote, h.Token, selected(h.Header, r.config.AskHeaders), h.Data}
 	if err := r.config.Ask(ctx, "connect", question, &a); err != nil {
@@ -94,7 +101,7 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 		return nil, err
 	}
 	identity := &Identity{
-		Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, Client: id, Anonymous: a.User == "",
+		Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, client: id, Anonymous: a.User == "",
 	}
 	var errs [6]error
 	identity.Rights.Subscribe, errs[0] = auth.ParsePatterns(a.Rights.Subscribe)
@@ -116,6 +123,9 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 	}
 	return identity, nil
 }
+
+// newID makes the id of a client: 110 random bits, which others may see, since nothing can be done with it but to ask for it.
+func newID() string { return rand.Text()[:22] }
 
 func selected(h http.Header, names []string) http.Header {
 	some := http.Header{}

@@ -53,16 +53,17 @@ func (c *Client) limit(name string) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.limits[rule]
+	m := c.rest()
+	l := m.limits[rule]
 	if l == nil {
-		if len(c.limits) > 100 {
-			c.limits = nil // of rules that are no more
+		if len(m.limits) > 100 {
+			m.limits = nil // of rules that are no more
 		}
-		if c.limits == nil {
-			c.limits = make(map[*Rule]*rate.Limiter)
+		if m.limits == nil {
+			m.limits = make(map[*Rule]*rate.Limiter)
 		}
 		l = rate.NewLimiter(rate.Limit(rule.PublishRate), max(1, int(2*rule.PublishRate)))
-		c.limits[rule] = l
+		m.limits[rule] = l
 	}
 	if !l.Allow() {
 		return ErrRate

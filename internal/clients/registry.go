@@ -135,10 +135,12 @@ func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, er
 
 // Enter lets in a client that was identified.
 func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
-	id := identity.Client
-	c := &Client{registry: r, id: id, link: link, transport: h.Transport, remote: h.Remote, since: time.Now()}
+	id := identity.client
+	if id == "" {
+		id = newID()
+	}
+	c := &Client{registry: r, id: id, link: link, transport: h.Transport, remote: h.Remote, since: time.Now().UnixNano()}
 	c.identity.Store(identity)
-	c.many, _ = link.(Multiplexer)
 	r.mu.Lock()
 	r.clients[id] = c
 	if identity.User != "" {

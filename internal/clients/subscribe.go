@@ -36,6 +36,7 @@ type SubscriptionEvent struct {
 // subscription is a client's place in a channel. What it is handed goes to the client's link.
 type subscription struct {
 	client *Client
+	many   Multiplexer // its link
 	name   string
 	forced bool // by the backend, or the token
 
@@ -45,13 +46,13 @@ type subscription struct {
 }
 
 // Deliver implements [channel.Subscriber].
-func (s *subscription) Deliver(m *channel.Message) { s.client.many.Message(s.name, m) }
+func (s *subscription) Deliver(m *channel.Message) { s.many.Message(s.name, m) }
 
 // watching is a subscription that is told who joins and leaves.
 type watching struct{ *subscription }
 
 // DeliverPresence implements [channel.PresenceSubscriber].
-func (s watching) DeliverPresence(e *channel.PresenceEvent) { s.client.many.Presence(e) }
+func (s watching) DeliverPresence(e *channel.PresenceEvent) { s.many.Presence(e) }
 
 func (s *subscription) end() {
 	s.mu.Lock()
@@ -83,7 +84,7 @@ func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) e
 }
 
 func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(Start)) error {
-	s := &subscription{client: c, name: name, forced: forced}
+	s := &subscription{client: c, many: c.many(), name: name, forced: forced}
 	if err := c.reserve(s); err != nil {
 		return err
 	}
@@ -142,21 +143,29 @@ func (c *Client) release(s *subscription) bool {
 func (c *Client) lose(s *subscription, err error) {
 	s.end()
 	if c.release(s) {
-		c.many.Unsubscribed(s.name, ErrorOf(err))
+		c.many().Unsubscribed(s.name, ErrorOf(err))
 	}
 }
+
+// done is the life of a client that has left.
+var done = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // catching is until when the client's subscriptions may catch up.
 func (c *Client) catching() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life == nil {
-		c.life, c.ended = context.WithCancel(context.Background())
-		if c.gone {
-			c.ended()
-		}
+	if c.gone {
+		return done
 	}
-	return c.life
+	m := c.rest()
+	if m.life == nil {
+		m.life, m.ended = context.WithCancel(context.Background())
+	}
+	return m.life
 }
 
 // follow hands a batch over, and joins the channel if nothing is behind it.
@@ -164,7 +173,7 @@ func (s *subscription) follow(batch channel.Batch, presence bool) (more bool, er
 	member := s.client.Member()
 	for _, m := range batch.Messages {
 		if !m.HiddenFrom(member.Client) {
-			s.client.many.Message(s.name, m)
+			s.many.Message(s.name, m)
 		}
 	}
 	if batch.More {
@@ -191,7 +200,7 @@ func (s *subscription) follow(batch channel.Batch, presence bool) (more bool, er
 	s.place = place
 	s.mu.Unlock()
 	if presence {
-		place.Presence(maxPresent, func(p channel.Presence) { s.client.many.Present(s.name, p) })
+		place.Presence(maxPresent, func(p channel.Presence) { s.many.Present(s.name, p) })
 	}
 	return false, nil
 }
@@ -201,7 +210,7 @@ const maxPresent = 1000
 
 func (s *subscription) catchUp(ctx context.Context, next channel.Position, presence bool) {
 	for {
-		if err := s.client.many.Room(ctx); err != nil {
+		if err := s.many.Room(ctx); err != nil {
 			s.end()
 			s.client.release(s)
 			return // the connection has ended, or is about to
@@ -241,8 +250,8 @@ func (c *Client) drop(name string) bool {
 // force subscribes the client on the word of its token or of the backend, and tells it.
 func (c *Client) force(name string) {
 	settings := c.registry.config.Hub.SettingsOf(name)
-	err := c.enter(name, SubscribeOptions{From: settings.Newcomer()}, true, func(s Start) { c.many.Subscribed(name, s) })
+	err := c.enter(name, SubscribeOptions{From: settings.Newcomer()}, true, func(s Start) { c.many().Subscribed(name, s) })
 	if err != nil && !errors.Is(err, ErrAlreadyIn) {
-		c.many.Unsubscribed(name, ErrorOf(err))
+		c.many().Unsubscribed(name, ErrorOf(err))
 	}
 }

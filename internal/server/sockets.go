@@ -38,8 +38,6 @@ type sockets struct {
 // socketClient is the Data of a connection.
 type socketClient struct {
 	name         string
-	identity     *clients.Identity
-	hello        clients.Hello
 	format       *socketFormat
 	socket       *ws.Socket
 	client       *clients.Client
@@ -99,27 +97,29 @@ func newSockets(s *Server) *sockets {
 	return k
 }
 
-// joining is what a request says of the channel it is for, on its way to open.
+// joining is what a request says of the channel it is for and of who sends it, on its way to open.
 type joining struct {
-	client *socketClient
-	from   channel.From
-	start  channel.From // where now was when the request came; Now if that cannot be said
-	opened bool
+	client   *socketClient
+	identity *clients.Identity
+	hello    clients.Hello
+	from     channel.From
+	start    channel.From // where now was when the request came; Now if that cannot be said
+	opened   bool
 }
 
 type joiningKey struct{}
 
 // serve answers a request for a WebSocket. client.leave is called when the connection is over, or has not come about.
-func (k *sockets) serve(w http.ResponseWriter, r *http.Request, client *socketClient, from channel.From) {
+func (k *sockets) serve(w http.ResponseWriter, r *http.Request, j *joining) {
+	client := j.client
 	client.format = plainFormat
-	j := &joining{client: client, from: from}
 	server := &k.plain
 	if hasToken(r.Header["Sec-Websocket-Protocol"], subprotocolJSON) {
 		j.client.format, server = envelopeFormat, &k.envelope
 	}
-	if from == channel.Now() {
+	if j.from == channel.Now() {
 		// The client is told that it is connected before it has joined: what is published from here on is for it.
-		if batch, err := k.server.hub.Read(client.name, from, 0); err == nil {
+		if batch, err := k.server.hub.Read(client.name, j.from, 0); err == nil {
 			j.start = channel.After(batch.Next)
 		}
 	}
@@ -135,8 +135,7 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	j.opened = true
 	c.Data = j.client
 	j.client.socket = c
-	j.client.client = k.server.registry.Enter(j.client.identity, j.client.hello, j.client)
-	j.client.identity, j.client.hello = nil, clients.Hello{} // the client knows
+	j.client.client = k.server.registry.Enter(j.identity, j.hello, j.client)
 	from := j.from
 	if _, err := k.server.hub.Read(j.client.name, j.start, 1); j.start != channel.Now() && err == nil {
 		from = j.start

@@ -63,6 +63,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 			done()
 		}
 	}()
-	s.sockets.serve(w, r, &socketClient{name: name, identity: identity, hello: h, leave: done}, from)
+	s.sockets.serve(w, r, &joining{client: &socketClient{name: name, leave: done}, identity: identity, hello: h, from: from})
 	completed = true
 }
