@@ -3,7 +3,6 @@ package clients
 import (
 	"context"
 	"encoding/json"
-	"slices"
 )
 
 // A Target is whom a backend means: all clients of some users, and some clients.
@@ -15,13 +14,20 @@ type Target struct {
 // Find gives the clients that are meant, each once.
 func (r *Registry) Find(t Target) []*Client {
 	var all []*Client
-	for _, user := range t.Users {
-		all = append(all, r.OfUser(user)...)
-	}
-	for _, id := range t.Clients {
-		if c := r.Client(id); c != nil && !slices.Contains(all, c) {
+	found := make(map[*Client]bool)
+	add := func(c *Client) {
+		if c != nil && !found[c] {
+			found[c] = true
 			all = append(all, c)
 		}
+	}
+	for _, user := range t.Users {
+		for _, c := range r.OfUser(user) {
+			add(c)
+		}
+	}
+	for _, id := range t.Clients {
+		add(r.Client(id))
 	}
 	return all
 }

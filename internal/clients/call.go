@@ -23,16 +23,24 @@ type Call struct {
 type Answer struct {
 	Call   string          `json:"call"`             // its id
 	State  State           `json:"state"`            // of the call
+	User   string          `json:"user,omitempty"`   // whom it is for, if it is for a user
 	Client string          `json:"client,omitempty"` // who answered, or is asked
 	Data   json.RawMessage `json:"data,omitempty"`   // what it answered
 	Error  *Refused        `json:"error,omitempty"`  // what it, or this server, refused
 }
 
-// Refused is an error of a call.
+// Refused is an error of a call. What a client refuses in words of its own has the number of [Refusal], whatever it gives.
 type Refused struct {
 	Code    string `json:"code"`
+	Number  int    `json:"number"`
 	Message string `json:"message"`
 }
+
+// What a client may say at most when it refuses a call, in bytes.
+const (
+	MaxRefusalCodeBytes    = 64
+	MaxRefusalMessageBytes = 1024
+)
 
 // State is how far a call has come.
 type State string
@@ -56,6 +64,8 @@ type CallRequest struct {
 	// Hold is how long the call waits for a user that is away; 0: not at all. A call that is held, or was handed over to a
 	// connection that ended, is handed over when the user comes: it may reach a device twice, under one id.
 	Hold time.Duration
+	// NoWait has [Registry.Call] return when the call is held, and wait only while a client has been asked.
+	NoWait bool
 }
 
 // call is a call under way. Its fields but done are guarded by calls.mu.
@@ -67,6 +77,7 @@ type call struct {
 	client  *Client   // who is asked; nil: it is held
 	timer   *time.Timer
 	answer  Answer
+	parked  chan struct{} // closed when it is first held
 	done    chan struct{} // closed when answer is final
 }
 
@@ -79,15 +90,16 @@ type calls struct {
 
 const maxMethodBytes = 128
 
-// Call asks a client, and waits for its answer, or until ctx is done: then a call that may be held goes on, its state is
-// in the answer, and [Registry.CallState] tells what comes of it; any other is given up. The error says that the client was not
-// asked at all; that it refused, or did not answer in time, is in the answer.
+// Call asks a client, and waits for its answer, or until ctx is done, or as NoWait says: then a call that may be held goes on,
+// its state is in the answer, and [Registry.CallState] tells what comes of it; any other is given up. The error says that the
+// client was not asked at all; that it refused, or did not answer in time, is in the answer.
 func (r *Registry) Call(ctx context.Context, q CallRequest) (Answer, error) {
 	if err := r.checkCall(q); err != nil {
 		return Answer{}, err
 	}
 	k := &call{
-		Call: Call{ID: rand.Text()[:22], Method: q.Method, Data: q.Data}, user: q.User, timeout: q.Timeout, done: make(chan struct{}),
+		Call: Call{ID: rand.Text()[:22], Method: q.Method, Data: q.Data}, user: q.User, timeout: q.Timeout,
+		parked: make(chan struct{}), done: make(chan struct{}),
 	}
 	if q.Hold > 0 {
 		k.until = time.Now().Add(min(q.Hold, r.config.MaxHold))
@@ -99,8 +111,13 @@ func (r *Registry) Call(ctx context.Context, q CallRequest) (Answer, error) {
 	if err := r.begin(k, target); err != nil {
 		return Answer{}, err
 	}
+	var parked chan struct{}
+	if q.NoWait {
+		parked = k.parked
+	}
 	select {
 	case <-k.done:
+	case <-parked:
 	case <-ctx.Done():
 		if q.Hold == 0 {
 			r.finish(k, Answer{State: Failed, Error: refused(ErrTimeout)})
@@ -181,6 +198,11 @@ func (r *Registry) begin(k *call, target *Client) error {
 func (r *Registry) hold(k *call) {
 	k.client = nil
 	k.answer = Answer{State: Held}
+	select {
+	case <-k.parked:
+	default:
+		close(k.parked)
+	}
 	r.calls.held[k.user] = append(r.calls.held[k.user], k)
 	r.within(k, time.Until(k.until))
 }
@@ -281,6 +303,12 @@ func (c *Client) Answer(id string, data json.RawMessage, refusal *Refused) error
 	if len(data) > r.config.MaxCallBytes {
 		return ErrTooLarge.With(fmt.Sprintf("the answer has %d bytes, the limit is %d", len(data), r.config.MaxCallBytes))
 	}
+	if len(data) > 0 && !json.Valid(data) {
+		return Invalid("invalid_data", "the answer is not JSON")
+	}
+	if refusal != nil && (refusal.Code == "" || len(refusal.Code) > MaxRefusalCodeBytes || len(refusal.Message) > MaxRefusalMessageBytes) {
+		return Invalid("invalid_refusal", fmt.Sprintf("a refusal has a code of 1 to %d bytes, and a message of up to %d", MaxRefusalCodeBytes, MaxRefusalMessageBytes))
+	}
 	r.calls.mu.Lock()
 	k := r.calls.byID[id]
 	own := k != nil && k.client == c && !k.isDone()
@@ -289,7 +317,7 @@ func (c *Client) Answer(id string, data json.RawMessage, refusal *Refused) error
 		return ErrNotFound.With("there is no such call, or it is over")
 	}
 	if refusal != nil {
-		r.finish(k, Answer{State: Failed, Client: c.id, Error: refusal})
+		r.finish(k, Answer{State: Failed, Client: c.id, Error: &Refused{refusal.Code, refusedNumber, refusal.Message}})
 	} else {
 		r.finish(k, Answer{State: Answered, Client: c.id, Data: data})
 	}
@@ -354,8 +382,8 @@ func (k *call) isDone() bool {
 
 func (k *call) state() Answer {
 	a := k.answer
-	a.Call = k.ID
+	a.Call, a.User = k.ID, k.user
 	return a
 }
 
-func refused(p *Error) *Refused { return &Refused{p.Code, p.Message} }
+func refused(p *Error) *Refused { return &Refused{p.Code, p.Number, p.Message} }

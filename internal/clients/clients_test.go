@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -300,7 +301,22 @@ func TestCall(t *testing.T) {
 			t.Error("another's call:", err)
 		}
 		_ = c.Answer(l.lastCall().ID, nil, &clients.Refused{Code: "jammed", Message: "the door is jammed"})
-		if a, err := done(); err != nil || a.State != clients.Failed || a.Error.Code != "jammed" {
+		if a, err := done(); err != nil || a.State != clients.Failed || *a.Error != (clients.Refused{"jammed", 1510, "the door is jammed"}) {
+			t.Errorf("%+v, %v", a, err)
+		}
+
+		done = call(r, q)
+		synctest.Wait()
+		for _, wrong := range []*clients.Refused{{}, {Code: strings.Repeat("c", 65)}, {Code: "c", Message: strings.Repeat("m", 1025)}} {
+			if err := c.Answer(l.lastCall().ID, nil, wrong); err == nil {
+				t.Error("a refusal beyond its bounds is taken")
+			}
+		}
+		if err := c.Answer(l.lastCall().ID, json.RawMessage(`{`), nil); err == nil {
+			t.Error("an answer that is not JSON is taken")
+		}
+		_ = c.Answer(l.lastCall().ID, nil, nil)
+		if a, err := done(); err != nil || a.State != clients.Answered || a.User != "ana" {
 			t.Errorf("%+v, %v", a, err)
 		}
 
@@ -337,6 +353,22 @@ func TestHeldCall(t *testing.T) {
 			t.Errorf("%+v, %v", a, err)
 		}
 		d.Gone("over")
+
+		// Who does not wait while the call is held is answered when it is, whether at once or because the client has gone.
+		q.NoWait = true
+		if a, err := r.Call(t.Context(), q); err != nil || a.State != clients.Held {
+			t.Errorf("%+v, %v", a, err)
+		}
+		e, l3 := connect(t, r, "ana")
+		_ = e.Answer(l3.lastCall().ID, nil, nil)
+		done = call(r, q)
+		synctest.Wait()
+		e.Gone("over")
+		if a, err := done(); err != nil || a.State != clients.Held {
+			t.Errorf("%+v, %v", a, err)
+		}
+		time.Sleep(2 * time.Minute)
+		q.NoWait = false
 
 		// Whoever asked does not wait: the answer can be had later.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -70,9 +70,10 @@
 //
 // # Errors
 //
-// Errors are JSON, with a code for programs and a message for people:
+// Errors are JSON, with a code for programs, a number that says whether to try again (1000 to 1499) or not (1500 to 1999),
+// and a message for people:
 //
-//	{"error":{"code":"invalid_name","message":"channel name: it is empty"}}
+//	{"error":{"code":"invalid_name","number":1500,"message":"channel name: it is empty"}}
 //
 // A WebSocket handshake that is malformed, or for another version, is refused in plain text.
 //

@@ -10,48 +10,41 @@ import (
 	"baro.dev/internal/clients"
 )
 
-// problem is an error as a client gets it.
-type problem struct {
-	status  int
-	code    string
-	message string
+func badRequest(code, message string) *clients.Error {
+	return refusal(http.StatusBadRequest, code, message)
 }
 
-func (p *problem) Error() string { return p.message }
-
-func badRequest(code, message string) *problem {
-	return &problem{http.StatusBadRequest, code, message}
+// refusal is an error that trying again does not help.
+func refusal(status int, code, message string) *clients.Error {
+	return &clients.Error{Status: status, Number: clients.ErrRequest.Number, Code: code, Message: message}
 }
 
 // toProblem says how a client is told about err.
-func toProblem(err error) *problem {
-	if p, ok := errors.AsType[*problem](err); ok {
-		return p
-	}
+func toProblem(err error) *clients.Error {
 	if errors.Is(err, errFull) {
-		err = clients.ErrFull
-	} else if errors.Is(err, errDraining) {
-		err = clients.ErrStopping
+		return clients.ErrFull
 	}
-	e := clients.ErrorOf(err)
-	return &problem{e.Status, e.Code, e.Message}
+	if errors.Is(err, errDraining) {
+		return clients.ErrStopping
+	}
+	return clients.ErrorOf(err)
 }
 
 // fail answers with an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProblem(err)
-	if p.status == http.StatusInternalServerError {
+	if p.Status == http.StatusInternalServerError {
 		s.log.Error("request failed", "path", r.URL.Path, "error", err)
 	}
 	h := w.Header()
-	if p.status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(int(s.returnAfter().Seconds())+1))
 	}
-	if p.status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="baro"`)
 	}
 	h.Set("Cache-Control", "no-store")
-	writeJSON(w, p.status, newErrorAnswer(err))
+	writeJSON(w, p.Status, newErrorAnswer(err))
 }
 
 // errorAnswer is an error as JSON.
@@ -62,12 +55,13 @@ type errorAnswer struct {
 
 type errorBody struct {
 	Code    string `json:"code"`
+	Number  int    `json:"number"`
 	Message string `json:"message"`
 }
 
 func newErrorAnswer(err error) errorAnswer {
 	p := toProblem(err)
-	answer := errorAnswer{Error: errorBody{p.code, p.message}}
+	answer := errorAnswer{Error: errorBody{p.Code, p.Number, p.Message}}
 	if gone, ok := errors.AsType[*channel.NotRecoverableError](err); ok {
 		answer.place = newPlace(gone.Last)
 	}

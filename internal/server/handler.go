@@ -84,7 +84,7 @@ func readOnly(r *http.Request) bool {
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, r, &problem{http.StatusNotFound, "not_found", "there is nothing here; a channel is at " + channelPrefix + "NAME"})
+	s.fail(w, r, refusal(http.StatusNotFound, "not_found", "there is nothing here; a channel is at "+channelPrefix+"NAME"))
 }
 
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, methods string) {
 	w.Header().Set("Allow", methods)
-	s.fail(w, r, &problem{http.StatusMethodNotAllowed, "method_not_allowed", "allowed are " + methods})
+	s.fail(w, r, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "allowed are "+methods))
 }
 
 // serveChannel answers a request for a channel. The order matters: who may not is told nothing else.
@@ -107,7 +107,7 @@ func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name strin
 	foreign, ok := s.origins.check(r)
 	if !ok {
 		refuseUpgrade(w, upgrade)
-		s.fail(w, r, &problem{http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server"})
+		s.fail(w, r, refusal(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server"))
 		return
 	}
 	allow(w.Header(), foreign)
@@ -154,7 +154,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q que
 	case typeNDJSON:
 		err = s.streamNDJSON(w, r, name, q)
 	default:
-		err = &problem{http.StatusNotAcceptable, "not_acceptable", "a channel is to be had as " + typeJSON + ", " + typeSSE + " or " + typeNDJSON}
+		err = refusal(http.StatusNotAcceptable, "not_acceptable", "a channel is to be had as "+typeJSON+", "+typeSSE+" or "+typeNDJSON)
 	}
 	if errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler) // the client has gone, or half of it: it must not take silence for an answer

@@ -15,6 +15,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
 )
 
 // published is the answer to a publisher.
@@ -92,7 +93,7 @@ const (
 // kindOf says whether a body is text, by its Content-Type.
 func kindOf(h http.Header) (kind, error) {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return 0, &problem{http.StatusUnsupportedMediaType, "unsupported_encoding", "a body must not be compressed"}
+		return 0, refusal(http.StatusUnsupportedMediaType, "unsupported_encoding", "a body must not be compressed")
 	}
 	value := h.Get("Content-Type")
 	if value == "" {
@@ -108,7 +109,7 @@ func kindOf(h http.Header) (kind, error) {
 		return kindBinary, nil
 	}
 	if c := parameters["charset"]; c != "" && !strings.EqualFold(c, "utf-8") && !strings.EqualFold(c, "us-ascii") {
-		return 0, &problem{http.StatusUnsupportedMediaType, "unsupported_charset", "text must be in UTF-8"}
+		return 0, refusal(http.StatusUnsupportedMediaType, "unsupported_charset", "text must be in UTF-8")
 	}
 	return kindText, nil
 }
@@ -138,7 +139,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		w.Header().Set("Connection", "close")
-		return nil, &problem{http.StatusRequestTimeout, "timeout", "the body took too long"}
+		return nil, &clients.Error{Status: http.StatusRequestTimeout, Number: clients.ErrTimeout.Number, Code: "timeout", Message: "the body took too long"}
 	}
 	if err != nil {
 		w.Header().Set("Connection", "close")

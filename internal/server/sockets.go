@@ -183,14 +183,14 @@ func (k *sockets) refuse(c *ws.Socket, err error) {
 	case errors.Is(err, channel.ErrNotRecoverable):
 		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
 	case k.server.draining.Err() != nil:
-		_ = c.Close(ws.StatusGoingAway, toProblem(errDraining).message)
+		_ = c.Close(ws.StatusGoingAway, toProblem(errDraining).Message)
 	case errors.Is(err, clients.ErrForbidden), errors.Is(err, clients.ErrCredentials):
-		_ = c.Close(statusForbidden, toProblem(err).message)
+		_ = c.Close(statusForbidden, toProblem(err).Message)
 	case errors.Is(err, context.DeadlineExceeded):
 		k.logSlow(c)
 		_ = c.Close(ws.StatusPolicyViolation, "too slow")
 	default:
-		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).message)
+		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).Message)
 	}
 }
 
