@@ -93,10 +93,10 @@ fmt: bin/golangci-lint ## Format the code
 race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
 	@{ failed=0; \
 		for module in $(filter-out $(PROGRAMS),$(MODULES)); do \
-			(cd $$module && go test -json -race -shuffle=on -timeout=10m ./...) || failed=1; \
+			(cd $$module && go test -json -race -shuffle=on -timeout=15m ./...) || failed=1; \
 		done; \
-		go test -json -race -shuffle=on -timeout=10m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
-		go test -json -race -shuffle=on -timeout=10m ./engineio -args -front || failed=1; \
+		go test -json -race -shuffle=on -timeout=15m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
+		go test -json -race -shuffle=on -timeout=15m ./engineio -args -front || failed=1; \
 		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
 		exit $$failed; } | bin/tally
 
