@@ -200,6 +200,11 @@ func TestSubscribe(t *testing.T) {
 	if err := c.Subscribe("open/a", clients.SubscribeOptions{}, nil); !errors.Is(err, clients.ErrAlreadyIn) {
 		t.Error(err)
 	}
+	r.SetRules([]clients.Rule{{Pattern: pattern("**"), Subscribe: clients.Users}})
+	if err := c.Subscribe("b", clients.SubscribeOptions{From: channel.Oldest()}, nil); !errors.Is(err, clients.ErrForbidden) {
+		t.Error("the history of a channel:", err)
+	}
+	r.SetRules(nil)
 	if err := c.Subscribe("closed", clients.SubscribeOptions{}, nil); !errors.Is(err, clients.ErrForbidden) {
 		t.Error(err)
 	}

@@ -66,7 +66,8 @@ func (s *subscription) end() {
 
 // Subscribe has the client get what is published in a channel, and first what it missed. begun is called when it is decided that
 // and where it begins, before the first message is handed over. What was missed and is much is handed over as the client takes
-// it; should the channel be faster, the client is told by [Multiplexer.Unsubscribed]. The error is one that [ErrorOf] knows.
+// it; should the channel be faster, the client is told by [Multiplexer.Unsubscribed]. To begin with the oldest message takes the
+// right to read the history; to go on from a position does not. The error is one that [ErrorOf] knows.
 func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) error {
 	if err := c.May(auth.Subscribe, name); err != nil {
 		return err
@@ -74,6 +75,11 @@ func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) e
 	settings := c.registry.config.Hub.SettingsOf(name)
 	if o.Newcomer {
 		o.From = settings.Newcomer()
+	}
+	if o.From == channel.Oldest() {
+		if err := c.May(auth.History, name); err != nil {
+			return err
+		}
 	}
 	if o.Presence {
 		if err := c.May(auth.Presence, name); err != nil {
