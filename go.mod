@@ -3,6 +3,7 @@ module baro.dev
 go 1.26.0
 
 require (
+	github.com/goccy/go-yaml v1.19.2
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/klauspost/compress v1.20.3
 	github.com/quic-go/quic-go v0.64.1

@@ -39,13 +39,19 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 // process is a running baro serve.
 type process struct {
 	*exec.Cmd
-	url string
-	log *bytes.Buffer // to be read when the server has ended
+	url  string
+	said string        // on the standard output, until the URL
+	log  *bytes.Buffer // to be read when the server has ended
 }
 
 func serveCommand(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	s := &process{Cmd: command(t, append([]string{"serve", "--dev"}, args...)...), log: new(bytes.Buffer)}
+	return startServe(t, env, append([]string{"--dev"}, args...)...)
+}
+
+func startServe(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	s := &process{Cmd: command(t, append([]string{"serve"}, args...)...), log: new(bytes.Buffer)}
 	s.Env = append(s.Env, env...)
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()
@@ -58,6 +64,7 @@ func serveCommand(t *testing.T, env []string, args ...string) *process {
 	t.Cleanup(func() { _ = s.Process.Kill() })
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		s.said += lines.Text() + "\n"
 		if _, url, ok := strings.Cut(lines.Text(), "Local"); ok {
 			s.url = strings.TrimSpace(url)
 			return s
@@ -98,6 +105,9 @@ func get(t *testing.T, url string) (int, string) {
 func TestServe(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		s := serveCommand(t, nil, "--listen", "127.0.0.1:0", "--log-format", "json")
+		if !strings.Contains(s.said, "whoever reaches it may do everything") {
+			t.Errorf("with --dev the server says %q", s.said)
+		}
 		if status, page := get(t, s.url); status != 200 || !strings.Contains(page, "<title>Baro (바로)</title>") {
 			t.Errorf("the page: status %d", status)
 		}
@@ -130,6 +140,62 @@ func TestServeEnvironment(t *testing.T) {
 	}
 	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), "msg=stopped") {
 		t.Errorf("exit code %d, %s", code, s.log)
+	}
+}
+
+// What the file says holds, unless the environment or a flag says otherwise. A token in a URL is not in the log.
+func TestServeConfig(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "baro.yml")
+	secret := must(t, "token", "secret")
+	for name, text := range map[string]string{
+		"secret": secret,
+		"baro.yml": `
+listen: 192.0.2.1:1
+max_message_bytes: 1KiB
+log: {level: debug, format: json}
+channels:
+  - {pattern: open/*, access: {subscribe: anyone, history: anyone}}
+  - {pattern: "**", access: {publish: users}}
+auth: {keys: [{secret_file: secret}]}
+anonymous: true
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := must(t, "check", "--config", file); !strings.Contains(out, "is right") {
+		t.Errorf("check: %s", out)
+	}
+	s := startServe(t, []string{"BARO_LISTEN=127.0.0.1:0", "BARO_MAX_MESSAGE_BYTES=2KiB"}, "--config", file)
+	token := strings.TrimSpace(must(t, "token", "mint", "--key-file", filepath.Join(dir, "secret"), "--user", "kim"))
+	post := func(path, data string) int {
+		t.Helper()
+		response, err := http.Post(s.url+path, "text/plain", strings.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	if status, _ := get(t, s.url+"c/open/a"); status != http.StatusOK {
+		t.Errorf("status %d for what anyone may", status)
+	}
+	if status := post("c/open/a", "x"); status != http.StatusUnauthorized {
+		t.Errorf("status %d for what nobody in particular may not", status)
+	}
+	if status := post("c/a?access_token="+token, strings.Repeat("x", 2000)); status != http.StatusOK && status != http.StatusCreated {
+		t.Errorf("status %d for what users may", status)
+	}
+	if strings.Contains(s.said, "--dev") {
+		t.Errorf("without --dev the server says %q", s.said)
+	}
+	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), `"url":"/c/a?access_token=REDACTED"`) {
+		t.Errorf("exit code %d, %s", code, s.log)
+	}
+	if strings.Contains(s.log.String(), token) {
+		t.Errorf("the token is in the log: %s", s.log)
 	}
 }
 
@@ -203,6 +269,10 @@ func TestMistakes(t *testing.T) {
 		{[]string{"nonsense"}, exitUsage, `there is no command "nonsense"`},
 		{[]string{"serve", "nonsense"}, exitUsage, "takes no arguments"},
 		{[]string{"serve"}, exitUsage, "nobody could use the server"},
+		{[]string{"serve", "--config", "/nonexistent"}, exitUsage, "no such file"},
+		{[]string{"serve", "--config", garbage}, exitUsage, "garbage.pem:1:1: it must have keys and values"},
+		{[]string{"check"}, exitUsage, "--config"},
+		{[]string{"check", "--config", garbage}, exitFailed, "garbage.pem:1:1"},
 		{[]string{"serve", "--nonsense"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "--max-channels", "many"}, exitUsage, "invalid argument"},
 		{[]string{"serve", "--max-channels", "-1"}, exitUsage, "must not be negative"},

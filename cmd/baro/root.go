@@ -51,7 +51,7 @@ func newRoot() *cobra.Command {
 		Long: `Baro pushes messages to browsers, devices and programs, over the best transport each of them can get.
 
 Every flag can also be set in the environment: --listen by BARO_LISTEN, --max-connections by BARO_MAX_CONNECTIONS.
-A flag on the command line wins.`,
+A flag on the command line wins; then comes the environment, then the file of serve --config.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -63,7 +63,7 @@ A flag on the command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newToken(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newToken(), newVersion())
 	return root
 }
 

@@ -14,15 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"baro.dev/internal/config"
 	"baro.dev/internal/server"
 )
 
-// serveOptions is what the flags of serve say beside the server's own configuration.
+// serveOptions is what serve is told.
 type serveOptions struct {
-	server    server.Config
-	drain     time.Duration
-	logLevel  string
-	logFormat string
+	config.Config
+	file string
 }
 
 func newServe() *cobra.Command {
@@ -38,6 +37,7 @@ TERM or INT stops the server gently: it takes no new connections, and tells its 
 A second one stops it at once.`,
 		Example: `  baro serve --dev
   baro serve --dev --listen 127.0.0.1:9000
+  baro serve --config baro.yml
   baro serve --tls-cert cert.pem --tls-key key.pem --listen :443
   baro serve --allow-origin https://example.com,https://www.example.com
 
@@ -48,41 +48,21 @@ A second one stops it at once.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVarP(&o.server.Listen, "listen", "l", ":8000", "address to serve on")
-	f.StringVar(&o.server.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, and HTTP/2")
-	f.StringVar(&o.server.TLSKey, "tls-key", "", "its key (PEM `file`)")
-	f.StringSliceVar(&o.server.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated")
-	f.BoolVar(&o.server.Dev, "dev", false, "for one's own machine: everybody may everything, without a token; permits --allow-origin '*'")
-	f.BoolVar(&o.server.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
-	f.StringVar(&o.server.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops")
-	f.BoolVar(&o.server.NoConsole, "no-console", false, "leave out the page at /")
-
-	f.IntVar(&o.server.Channels.HistoryCount, "history-count", 1000, "messages that a channel keeps; -1 for none")
-	f.Int64Var(&o.server.Channels.HistoryBytes, "history-bytes", 4<<20, "`bytes` of messages that a channel keeps")
-	f.DurationVar(&o.server.Channels.HistoryAge, "history-age", 5*time.Minute, "how long a message is kept, and an unused channel remembered")
-	f.IntVar(&o.server.Channels.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go")
-	f.Int64Var(&o.server.Channels.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together")
-	f.IntVar(&o.server.Channels.MaxMessageBytes, "max-message-bytes", 256<<10, "`bytes` of a message")
-	f.IntVar(&o.server.MaxConnections, "max-connections", 65_536, "connections, and streams, waiting polls and WebSockets on them")
-	f.IntVar(&o.server.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
-	f.DurationVar(&o.server.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
-	f.DurationVar(&o.server.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")
-	f.DurationVar(&o.server.WriteTimeout, "write-timeout", 20*time.Second, "how long a client may take to accept an answer, or 64 KiB of a stream")
-	f.DurationVar(&o.server.ReconnectWindow, "reconnect-window", 5*time.Second, "over what time clients are told to spread their return, when the server stops")
-	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long stopping may take, until what is left is cut")
-
-	f.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&o.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
+	f.StringVarP(&o.file, "config", "c", "", "`file` (YAML) with rules for channels, keys, webhooks, and what the flags below say")
+	o.Flags(f)
 	return c
 }
 
 func serve(c *cobra.Command, o *serveOptions) error {
-	log, err := newLogger(c.ErrOrStderr(), o.logLevel, o.logFormat)
+	if err := o.Load(o.file, c.Flags(), os.LookupEnv); err != nil {
+		return usageError{err}
+	}
+	log, err := newLogger(c.ErrOrStderr(), o.LogLevel, o.LogFormat)
 	if err != nil {
 		return usageError{err}
 	}
-	o.server.Log = log
-	s, err := server.New(o.server)
+	o.Server.Log = log
+	s, err := server.New(o.Server)
 	if err != nil {
 		return usageError{err}
 	}
@@ -90,9 +70,9 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	if err := s.Listen(); err != nil {
-		return listenError(o.server.Listen, err)
+		return listenError(o.Server.Listen, err)
 	}
-	announce(c.OutOrStdout(), s.URLs(), o.server.NoConsole)
+	announce(c.OutOrStdout(), s.URLs(), &o.Server)
 
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
@@ -100,11 +80,11 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	case err := <-served:
 		return err
 	case sig := <-signals:
-		log.Info("stopping", "signal", sig.String(), "timeout", o.drain.String())
+		log.Info("stopping", "signal", sig.String(), "timeout", o.Drain.String())
 	case <-c.Context().Done():
 		log.Info("stopping")
 	}
-	return stop(s, log, signals, o.drain)
+	return stop(s, log, signals, o.Drain)
 }
 
 // stop stops the server gently, and at once when asked again.
@@ -127,14 +107,18 @@ func stop(s *server.Server, log *slog.Logger, signals <-chan os.Signal, timeout 
 	return nil
 }
 
-func announce(w io.Writer, urls []string, noConsole bool) {
-	fmt.Fprintln(w, "Baro is ready.")
+func announce(w io.Writer, urls []string, c *server.Config) {
+	ready := "Baro is ready."
+	if c.Dev {
+		ready += " --dev: whoever reaches it may do everything, without a token."
+	}
+	fmt.Fprintln(w, ready)
 	for i, url := range urls {
 		label := "Network"
 		if i == 0 {
 			label = "Local"
 		}
-		if noConsole {
+		if c.NoConsole {
 			url += "c/NAME"
 		}
 		fmt.Fprintf(w, "  %-8s %s\n", label, url)

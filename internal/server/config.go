@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,8 @@ type Config struct {
 	Rules []Rule
 	// Data is the directory that messages are kept in. "": they are kept in memory alone.
 	Data string
+	// NoSync does not wait for the disk: see [diskstore.Options].
+	NoSync bool
 	// NoConsole leaves out the page at /.
 	NoConsole bool
 
@@ -84,6 +87,61 @@ func (c Config) withDefaults() Config {
 	c.Anonymous = c.Anonymous || c.Dev
 	return c
 }
+
+// Check says what is wrong with the configuration, as [New] would, and opens nothing but files of keys and certificates.
+func (c Config) Check() error {
+	p, err := c.prepare()
+	if err == nil {
+		p.close()
+	}
+	return err
+}
+
+// parts are what is made of a configuration without opening anything.
+type parts struct {
+	Config
+	origins     *origins
+	certificate *tls.Certificate // nil for none
+	verifier    *auth.Verifier   // nil for none
+}
+
+func (p *parts) close() {
+	if p.verifier != nil {
+		p.verifier.Close()
+	}
+}
+
+func (c Config) prepare() (p parts, err error) {
+	p.Config = c.withDefaults()
+	if err := p.validate(); err != nil {
+		return p, err
+	}
+	if p.origins, err = newOrigins(p.AllowOrigins, p.Dev); err != nil {
+		return p, err
+	}
+	if p.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(p.TLSCert, p.TLSKey)
+		if err != nil {
+			return p, fmt.Errorf("TLS certificate: %w", err)
+		}
+		p.certificate = &cert
+	}
+	if p.Auth == nil && !p.Anonymous {
+		return p, errNobody
+	}
+	settings, _ := split(p.rules())
+	if err := channel.ValidateRules(settings); err != nil {
+		return p, err
+	}
+	if p.Auth != nil {
+		a := *p.Auth
+		a.Log = p.Log
+		p.verifier, err = auth.New(a)
+	}
+	return p, err
+}
+
+var errNobody = errors.New("nobody could use the server: say which tokens it accepts, let clients in without one (anonymous), or set dev on your own machine")
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
 )
 
@@ -34,7 +35,7 @@ func toProblem(err error) *clients.Error {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProblem(err)
 	if p.Status == http.StatusInternalServerError {
-		s.log.Error("request failed", "path", r.URL.Path, "error", err)
+		s.log.Error("request failed", "path", auth.Redact(r.URL.Path), "error", err)
 	}
 	h := w.Header()
 	if p.Status == http.StatusServiceUnavailable {

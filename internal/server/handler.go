@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 )
 
 const (
@@ -19,7 +21,9 @@ const (
 
 // ServeHTTP answers every request to the server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr)
+	if s.log.Enabled(r.Context(), slog.LevelDebug) {
+		s.log.DebugContext(r.Context(), "request", "method", r.Method, "url", auth.Redact(r.URL.RequestURI()), "remote", r.RemoteAddr)
+	}
 	defer s.recoverFrom(r)
 	s.bound(w, r)
 	h := w.Header()
@@ -74,7 +78,7 @@ func (s *Server) recoverFrom(r *http.Request) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
-	s.log.Error("handler panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	s.log.Error("handler panicked", "method", r.Method, "path", auth.Redact(r.URL.Path), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	// What was written may be a part of an answer: the connection must not look as if it were whole.
 	panic(http.ErrAbortHandler)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -44,18 +43,16 @@ type Server struct {
 
 // New makes a server. It does not listen yet.
 func New(config Config) (*Server, error) {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
-		return nil, err
-	}
-	origins, err := newOrigins(config.AllowOrigins, config.Dev)
+	p, err := config.prepare()
 	if err != nil {
 		return nil, err
 	}
+	config = p.Config
 	s := &Server{
 		config:      config,
 		log:         config.Log,
-		origins:     origins,
+		verifier:    p.verifier,
+		origins:     p.origins,
 		slots:       slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
 	}
@@ -80,44 +77,24 @@ func New(config Config) (*Server, error) {
 			WriteByteTimeout:     config.WriteTimeout,
 		},
 	}
-	if config.TLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("TLS certificate: %w", err)
-		}
-		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
-	}
-	if config.Auth == nil && !config.Anonymous {
-		return nil, errNobody
+	if p.certificate != nil {
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*p.certificate}}
 	}
 	if err := s.open(); err != nil {
+		p.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-var errNobody = errors.New("nobody could use the server: say which tokens it accepts, let clients in without one (anonymous), or set dev on your own machine")
-
 // open makes the channels, and the registry of those who use them.
 func (s *Server) open() error {
 	settings, access := split(s.config.rules())
-	if err := channel.ValidateRules(settings); err != nil {
-		return err
-	}
-	if s.config.Auth != nil {
-		c := *s.config.Auth
-		c.Log = s.log
-		var err error
-		if s.verifier, err = auth.New(c); err != nil {
-			return err
-		}
-	}
 	o := s.config.Channels
 	o.Rules = settings
 	if s.config.Data != "" {
-		store, err := diskstore.Open(s.config.Data, &diskstore.Options{Logger: s.log})
+		store, err := diskstore.Open(s.config.Data, &diskstore.Options{Logger: s.log, NoSync: s.config.NoSync})
 		if err != nil {
-			s.closeVerifier()
 			return err
 		}
 		o.Store = store

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
 )
 
@@ -78,7 +79,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 		begin = f.lost
 	}
 	q := newQueue(f, s.config.QueueBytes, func() {
-		s.log.Debug("slow client cut", "path", r.URL.Path, "remote", r.RemoteAddr)
+		s.log.Debug("slow client cut", "path", auth.Redact(r.URL.Path), "remote", r.RemoteAddr)
 		out.cut()
 	})
 	subscription := s.catchUp(out, client.Member(), name, begin(start), batch, q)

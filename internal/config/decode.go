@@ -1,0 +1,333 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// A MistakeError is what is wrong with a configuration file, and where.
+type MistakeError struct {
+	File         string
+	Line, Column int    // from 1
+	Key          string // as "channels[0].history.count"; "" for the file as a whole
+	Err          error
+}
+
+func (m *MistakeError) Error() string {
+	at := m.File
+	if m.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Column)
+	}
+	if m.Key == "" {
+		return fmt.Sprintf("%s: %v", at, m.Err)
+	}
+	return fmt.Sprintf("%s: %s: %v", at, m.Key, m.Err)
+}
+
+func (m *MistakeError) Unwrap() error { return m.Err }
+
+// maxMistakes is how many mistakes are told at once.
+const maxMistakes = 20
+
+// checker is a part of a file that can be wrong as a whole.
+type checker interface{ check() error }
+
+// decoder puts a file into structs, whose fields say by the tag yaml which key is theirs.
+type decoder struct {
+	file     string
+	mistakes []error
+}
+
+// entry takes a key and its value, and says whether there is such a key.
+type entry func(key string, value ast.Node, at string) (known bool)
+
+// parse gives the mapping that the file is; nil for an empty file.
+func (d *decoder) parse(text []byte) ast.Node {
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		m := &MistakeError{File: d.file, Err: errors.New(firstLine(err.Error()))}
+		if e, ok := errors.AsType[syntaxError](err); ok {
+			m.Err = errors.New(e.GetMessage())
+			m.place(e.GetToken())
+		}
+		d.mistakes = append(d.mistakes, m)
+		return nil
+	}
+	var root ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if root != nil {
+			d.fail(doc.Body, "", errors.New("there is a second document in the file"))
+			return nil
+		}
+		root = doc.Body
+	}
+	return root
+}
+
+// syntaxError is what the errors of the parser are.
+type syntaxError interface {
+	error
+	GetToken() *token.Token
+	GetMessage() string
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+func (m *MistakeError) place(t *token.Token) {
+	if t != nil && t.Position != nil {
+		m.Line, m.Column = t.Position.Line, t.Position.Column
+	}
+}
+
+func (d *decoder) fail(n ast.Node, key string, err error) {
+	if len(d.mistakes) >= maxMistakes {
+		return
+	}
+	m := &MistakeError{File: d.file, Key: key, Err: err}
+	if n != nil {
+		if mapping, ok := n.(*ast.MappingNode); ok && len(mapping.Values) > 0 {
+			n = mapping.Values[0].Key // the token of a mapping is its first colon
+		}
+		m.place(n.GetToken())
+	}
+	d.mistakes = append(d.mistakes, m)
+}
+
+// mapping has each do something with every key. Those that it does not know are mistakes, with the nearest of known.
+func (d *decoder) mapping(n ast.Node, at string, known []string, each entry) {
+	m, ok := n.(*ast.MappingNode)
+	if !ok {
+		d.fail(n, at, errors.New("it must have keys and values"+instead(n)))
+		return
+	}
+	seen := map[string]bool{}
+	for _, pair := range m.Values {
+		key, ok := text(pair.Key)
+		switch {
+		case !ok:
+			d.fail(pair.Key, at, errors.New("a key must be a plain word"+instead(pair.Key)))
+		case seen[key]:
+			d.fail(pair.Key, join(at, key), errors.New("it is there twice"))
+		case !each(key, pair.Value, join(at, key)):
+			d.fail(pair.Key, join(at, key), unknown(key, known))
+		}
+		seen[key] = true
+	}
+}
+
+func join(at, key string) string {
+	if at == "" {
+		return key
+	}
+	return at + "." + key
+}
+
+// value puts a node into v.
+func (d *decoder) value(n ast.Node, at string, v reflect.Value) {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
+		d.scalar(n, at, func(s string) error { return u.UnmarshalText([]byte(s)) })
+		return
+	}
+	if v.Type() == reflect.TypeFor[path]() {
+		d.scalar(n, at, func(s string) error {
+			v.SetString(d.absolute(s))
+			return nil
+		})
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(n, at, v.Elem())
+	case reflect.Struct:
+		before := len(d.mistakes)
+		d.mapping(n, at, fieldsOf(v.Type()), func(key string, value ast.Node, at string) bool {
+			f := fieldOf(v, key)
+			if f.IsValid() {
+				d.value(value, at, f)
+			}
+			return f.IsValid()
+		})
+		if c, ok := reflect.TypeAssert[checker](v.Addr()); ok && len(d.mistakes) == before {
+			if err := c.check(); err != nil {
+				d.fail(n, at, err)
+			}
+		}
+	case reflect.Slice:
+		list, ok := n.(*ast.SequenceNode)
+		if !ok {
+			d.fail(n, at, errors.New("it must be a list"+instead(n)))
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+		for i, item := range list.Values {
+			d.value(item, fmt.Sprintf("%s[%d]", at, i), v.Index(i))
+		}
+	case reflect.Map: // of strings
+		v.Set(reflect.MakeMap(v.Type()))
+		d.mapping(n, at, nil, func(key string, value ast.Node, at string) bool {
+			d.scalar(value, at, func(s string) error {
+				v.SetMapIndex(reflect.ValueOf(key), reflect.ValueOf(s))
+				return nil
+			})
+			return true
+		})
+	default:
+		d.scalar(n, at, func(s string) error { return setScalar(v, s) })
+	}
+}
+
+func setScalar(v reflect.Value, s string) error {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(s)
+		return nil
+	case reflect.Bool:
+		if s != "true" && s != "false" {
+			return fmt.Errorf("%q: it must be true or false", s)
+		}
+		v.SetBool(s == "true")
+		return nil
+	case reflect.Int, reflect.Int64:
+		i, err := strconv.ParseInt(s, 10, v.Type().Bits())
+		v.SetInt(i)
+		return reason(s, err)
+	case reflect.Float64:
+		x, err := strconv.ParseFloat(s, 64)
+		v.SetFloat(x)
+		return reason(s, err)
+	}
+	panic("config: no value of a file is a " + v.Type().String())
+}
+
+// reason says of an error of strconv what is wrong instead of which function says so.
+func reason(s string, err error) error {
+	if errors.Is(err, strconv.ErrSyntax) {
+		return fmt.Errorf("%q: it must be a number", s)
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("%q: it is too large", s)
+	}
+	return err
+}
+
+// scalar gives set the text of what is neither a list nor a mapping.
+func (d *decoder) scalar(n ast.Node, at string, set func(string) error) {
+	s, ok := text(n)
+	if !ok {
+		d.fail(n, at, errors.New("it must be one value"+instead(n)))
+		return
+	}
+	if err := set(s); err != nil {
+		d.fail(n, at, err)
+	}
+}
+
+// text is what a scalar says.
+func text(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// instead says what is there in the place of what should be.
+func instead(n ast.Node) string {
+	switch n.(type) {
+	case *ast.NullNode, nil:
+		return ", but there is nothing"
+	case *ast.MappingNode:
+		return ", but there are keys and values"
+	case *ast.SequenceNode:
+		return ", but there is a list"
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
+		return "; anchors, aliases, merges and tags are not taken"
+	}
+	return ""
+}
+
+// fieldsOf are the keys of a struct.
+func fieldsOf(t reflect.Type) []string {
+	var keys []string
+	for f := range t.Fields() {
+		if key := f.Tag.Get("yaml"); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// fieldOf is the field of a key; the zero Value if there is none.
+func fieldOf(v reflect.Value, key string) reflect.Value {
+	for f, value := range v.Fields() {
+		if f.Tag.Get("yaml") == key && key != "" {
+			return value
+		}
+	}
+	return reflect.Value{}
+}
+
+// unknown says that there is no such key, and which it may have been meant to be.
+func unknown(key string, known []string) error {
+	best, least := "", 1+len(key)/3
+	for _, k := range known {
+		if n := distance(key, k); n <= least && (best == "" || n < least) {
+			best, least = k, n
+		}
+	}
+	if best == "" {
+		return errors.New("there is no such key: there are " + strings.Join(known, ", "))
+	}
+	return fmt.Errorf("there is no such key: is it %s?", best)
+}
+
+// distance is how many letters have to be put in, left out or replaced to make a into b.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// absolute makes a path of the file relative to it.
+func (d *decoder) absolute(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(d.file), path)
+}

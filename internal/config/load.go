@@ -1,0 +1,216 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/spf13/pflag"
+
+	"baro.dev/internal/auth"
+)
+
+// maxFileBytes is how long a configuration file, or one of a secret, may be.
+const maxFileBytes = 1 << 20
+
+// groups are the words that are a key of the file of their own: history-count is count, in history.
+var groups = []string{"history", "log", "tls"}
+
+// Load reads the configuration file, "" for none, into what flags left as it was by default; and then the secrets of the
+// environment, by lookup, which is [os.LookupEnv]. Flags are those that [Config.Flags] declared, parsed, with the environment's values
+// set. The error joins every [*MistakeError].
+func (c *Config) Load(file string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var f File
+	if file != "" {
+		text, err := readBounded(file)
+		if err != nil {
+			return fmt.Errorf("the configuration: %w", err)
+		}
+		if err := decodeFile(file, text, &f, flags); err != nil {
+			return err
+		}
+	}
+	for _, r := range f.Channels {
+		c.Server.Rules = append(c.Server.Rules, r.rule())
+	}
+	if f.Auth != nil {
+		c.Server.Auth = f.Auth.config()
+	}
+	if err := c.loadAPIKeys(&f); err != nil {
+		return err
+	}
+	return c.loadTokenSecret(lookup)
+}
+
+func decodeFile(name string, text []byte, f *File, flags *pflag.FlagSet) error {
+	d := &decoder{file: name}
+	if root := d.parse(text); root != nil {
+		d.root(root, f, flags)
+	}
+	return errors.Join(d.mistakes...)
+}
+
+// root puts the file into its own struct, and into the flags.
+func (d *decoder) root(n ast.Node, f *File, flags *pflag.FlagSet) {
+	v := reflect.ValueOf(f).Elem()
+	known := append(fieldsOf(v.Type()), keysOf(flags)...)
+	d.mapping(n, "", known, func(key string, value ast.Node, at string) bool {
+		if field := fieldOf(v, key); field.IsValid() {
+			d.value(value, at, field)
+			return true
+		}
+		if !slices.Contains(known, key) {
+			return false
+		}
+		if !slices.Contains(groups, key) {
+			d.flag(value, at, flags.Lookup(flagName("", key)))
+			return true
+		}
+		d.mapping(value, at, keysIn(flags, key), func(k string, value ast.Node, at string) bool {
+			flag := flags.Lookup(flagName(key, k))
+			if flag == nil || !slices.Contains(keysIn(flags, key), k) {
+				return false
+			}
+			d.flag(value, at, flag)
+			return true
+		})
+		return true
+	})
+}
+
+// notInFile are flags that say what to do, not how.
+func notInFile(name string) bool { return name == "help" || name == "config" }
+
+func flagName(group, key string) string {
+	if group != "" {
+		key = group + "_" + key
+	}
+	return strings.ReplaceAll(key, "_", "-")
+}
+
+// keysOf are the keys of the flags in the file; those of a group are one.
+func keysOf(flags *pflag.FlagSet) []string {
+	var keys []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		key := f.Name
+		if group, _, _ := strings.Cut(f.Name, "-"); slices.Contains(groups, group) {
+			key = group
+		}
+		key = strings.ReplaceAll(key, "-", "_")
+		if !notInFile(f.Name) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	})
+	return keys
+}
+
+// keysIn are the keys of a group.
+func keysIn(flags *pflag.FlagSet, group string) []string {
+	var keys []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if key, ok := strings.CutPrefix(f.Name, group+"-"); ok {
+			keys = append(keys, strings.ReplaceAll(key, "-", "_"))
+		}
+	})
+	return keys
+}
+
+// flag gives a flag the value of the file, unless it was given another one.
+func (d *decoder) flag(n ast.Node, at string, f *pflag.Flag) {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		var values []string
+		before := len(d.mistakes)
+		d.value(n, at, reflect.ValueOf(&values).Elem())
+		if len(d.mistakes) == before && !f.Changed {
+			if err := list.Replace(values); err != nil {
+				d.fail(n, at, err)
+			}
+		}
+		return
+	}
+	d.scalar(n, at, func(s string) error {
+		name, _ := pflag.UnquoteUsage(f)
+		switch {
+		case name == "file" || name == "directory":
+			s = d.absolute(s)
+		case f.Value.Type() == "bool" && s != "true" && s != "false":
+			return fmt.Errorf("%q: it must be true or false", s)
+		case f.Value.Type() == "duration":
+			if err := new(duration).UnmarshalText([]byte(s)); err != nil {
+				return err
+			}
+		}
+		if f.Changed {
+			return nil
+		}
+		return reason(s, f.Value.Set(s))
+	})
+}
+
+func (c *Config) loadAPIKeys(f *File) (err error) {
+	switch {
+	case f.APIKeys != nil && f.APIKeysFile != "":
+		return errors.New("the configuration: api_keys and api_keys_file: there can be one of them")
+	case f.APIKeys != nil:
+		var list []auth.APIKey
+		for i := range f.APIKeys {
+			list = append(list, f.APIKeys[i].key())
+		}
+		c.Server.Keys, err = auth.NewKeys(list)
+	case f.APIKeysFile != "":
+		c.Server.Keys, err = auth.ReadKeys(string(f.APIKeysFile))
+	}
+	return err
+}
+
+// loadTokenSecret takes the secret of tokens from the environment.
+func (c *Config) loadTokenSecret(lookup func(string) (string, bool)) error {
+	secret, err := secretOf("BARO_TOKEN_SECRET", lookup)
+	if err != nil || secret == "" {
+		return err
+	}
+	key, err := auth.SecretKey([]byte(secret))
+	if err != nil {
+		return fmt.Errorf("BARO_TOKEN_SECRET: %w", err)
+	}
+	if c.Server.Auth == nil {
+		c.Server.Auth = &auth.Config{}
+	}
+	c.Server.Auth.Keys = append(c.Server.Auth.Keys, key)
+	return nil
+}
+
+// secretOf is what a variable says, or the file that the variable with _FILE after its name names. "": neither is there.
+func secretOf(name string, lookup func(string) (string, bool)) (string, error) {
+	secret, _ := lookup(name)
+	file, _ := lookup(name + "_FILE")
+	if file == "" {
+		return secret, nil
+	}
+	if secret != "" {
+		return "", fmt.Errorf("%s and %s_FILE are both in the environment: there can be one of them", name, name)
+	}
+	text, err := readBounded(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func readBounded(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(text) > maxFileBytes {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxFileBytes)
+	}
+	return text, err
+}
