@@ -22,6 +22,7 @@ func get(t *testing.T, path string, header ...string) *httptest.ResponseRecorder
 func TestFiles(t *testing.T) {
 	types := map[string]string{
 		"/":                      "text/html; charset=utf-8",
+		"/console/access.js":     "text/javascript; charset=utf-8",
 		"/console/app.js":        "text/javascript; charset=utf-8",
 		"/console/card.js":       "text/javascript; charset=utf-8",
 		"/console/transports.js": "text/javascript; charset=utf-8",

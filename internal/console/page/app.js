@@ -1,5 +1,6 @@
 // The page: one channel, five transports, and a box to send.
 
+import { access } from "./access.js";
 import { Card } from "./card.js";
 import { Ledger } from "./ledger.js";
 import {
@@ -36,7 +37,7 @@ async function show() {
   const name = nameFromURL();
   find("#channel").value = name;
   base = `${location.origin}/c/${pathOf(name)}`;
-  find("#publish-snippet").textContent = `curl -d 'hello' '${base}'`;
+  find("#publish-snippet").textContent = `${access.curl} -d 'hello' '${base}'`;
   const shown = base;
   const position = await present();
   if (shown === base) cards.forEach((card) => card.show(base, position));
@@ -45,7 +46,8 @@ async function show() {
 // present is where the channel is now, for all transports to begin at the same message.
 async function present() {
   try {
-    const response = await fetch(`${base}?after=now`);
+    const response = await fetch(`${base}?after=now`, { headers: access.headers({}) });
+    if (response.status === 401) find("#access").hidden = false;
     if (!response.ok) throw new Error(await problem(response));
     notice("");
     return (await response.json()).next;
@@ -60,6 +62,20 @@ find("#channel").addEventListener("change", ({ target }) => {
   location.hash = escape(target.value.trim());
 });
 find("#channel").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  event.target.blur();
+});
+
+// A server that wants to know who somebody is, is told.
+
+find("#access").hidden = !access.token;
+find("#token").value = access.token;
+find("#token").addEventListener("change", ({ target }) => {
+  access.token = target.value.trim();
+  show();
+});
+find("#token").addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return;
   event.preventDefault();
   event.target.blur();
@@ -86,7 +102,7 @@ async function send(text) {
   const stalled = setTimeout(notice, 3000, "The browser holds this request back: over HTTP/1.1 it opens six connections to a " +
     "server, and other tabs may have them. Pause a transport here, close a tab, or use TLS, which brings HTTP/2.");
   try {
-    const response = await fetch(`${base}?id=${id}`, { method: "POST", body: text, headers: { "Content-Type": "text/plain" } });
+    const response = await fetch(`${base}?id=${id}`, { method: "POST", body: text, headers: access.headers({ "Content-Type": "text/plain" }) });
     if (!response.ok) throw new Error(await problem(response));
     notice("");
   } catch (error) {

@@ -3,6 +3,7 @@
 // A transport runs until its signal aborts, and reports to its card: state(kind, text), message({...}), spent({requests,
 // bytes}), gap(). It starts at card.position, or now, and remembers how far it came there.
 
+import { access } from "./access.js";
 import { chunkFraming, eventStreamHead, frameHeader, handshake, lengthOf, requestHead, responseHead } from "./bytes.js";
 
 const subprotocol = "baro.v1.json";
@@ -46,8 +47,9 @@ function pause(ms, signal) {
 
 // get makes a request and counts it. Where what was missed cannot be had, it starts over where the channel is now.
 async function get(card, url, accept, signal) {
-  const response = await fetch(url, { headers: { Accept: accept }, cache: "no-store", signal });
-  card.spent({ requests: 1, bytes: requestHead("GET", url, { Accept: accept }) + responseHead(response) });
+  const headers = access.headers({ Accept: accept });
+  const response = await fetch(url, { headers, cache: "no-store", signal });
+  card.spent({ requests: 1, bytes: requestHead("GET", url, headers) + responseHead(response) });
   if (response.status === 410) {
     card.position = (await response.json()).next;
     card.gap();
@@ -77,7 +79,7 @@ export class WebSocketTransport {
   run(card, base, signal) {
     return retrying(card, signal, () => new Promise((resolve, reject) => {
       card.state("busy", "connecting");
-      const url = `${base.replace(/^http/, "ws")}?after=${after(card)}`;
+      const url = access.with(`${base.replace(/^http/, "ws")}?after=${after(card)}`);
       const socket = new WebSocket(url, subprotocol);
       let opened = false;
       socket.onopen = () => {
@@ -129,7 +131,7 @@ export class EventStreamTransport {
   run(card, base, signal) {
     return retrying(card, signal, () => new Promise((resolve, reject) => {
       card.state("busy", "connecting");
-      const url = `${base}?format=json&after=${after(card)}`;
+      const url = access.with(`${base}?format=json&after=${after(card)}`);
       const source = new EventSource(url);
       source.onopen = () => {
         card.state("open", "open");
@@ -156,7 +158,7 @@ export class JSONLinesTransport {
   about = "One answer that never ends, a JSON line for each message.";
   tip = "About what went over the line besides the messages: the headers of one request and its answer, and of each line what is not the message.";
 
-  snippet = (base) => `curl -N -H 'Accept: application/x-ndjson' '${base}'`;
+  snippet = (base) => `${access.curl} -N -H 'Accept: application/x-ndjson' '${base}'`;
 
   run(card, base, signal) {
     return retrying(card, signal, async () => {
@@ -219,7 +221,7 @@ export class LongPollingTransport extends PollingTransport {
   query = "wait=30s&";
   interval = 0;
 
-  snippet = (base) => `curl '${base}?wait=30s&after=now'`;
+  snippet = (base) => `${access.curl} '${base}?wait=30s&after=now'`;
 }
 
 export class IntervalPollingTransport extends PollingTransport {
@@ -231,5 +233,5 @@ export class IntervalPollingTransport extends PollingTransport {
 
   waiting = "between requests";
 
-  snippet = (base) => `curl '${base}'`;
+  snippet = (base) => `${access.curl} '${base}'`;
 }
