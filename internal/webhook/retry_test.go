@@ -140,13 +140,14 @@ func TestGoneConcurrently(t *testing.T) {
 			if n < 2 {
 				return hang(r, n)
 			}
+			time.Sleep(time.Second) // until all events are queued
 			return reply(410, "")
 		}}
 		s := newSender(t, webhook.Config{Endpoints: []webhook.Endpoint{{BatchEvents: 1, Concurrency: 3}}, Transport: backend})
 		send(t, s, 6)
 		start := time.Now()
 		flush(t, s)
-		if stats := s.Stats()[0]; time.Since(start) != 0 || stats.Failed != 6 || len(backend.got()) != 3 {
+		if stats := s.Stats()[0]; time.Since(start) != time.Second || stats.Failed != 6 || len(backend.got()) != 3 {
 			t.Errorf("after %v: %+v", time.Since(start), stats)
 		}
 	})
@@ -186,6 +187,60 @@ func TestRetryAfter(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Of several requests under way, the one that is told to come back later speaks for all.
+func TestRetryAfterConcurrently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &fake{t: t, answer: func(_ *http.Request, n int) (*http.Response, error) {
+			switch n {
+			case 0:
+				time.Sleep(time.Second)
+				return reply(503, "", "Retry-After: 100")
+			case 1:
+				time.Sleep(2 * time.Second)
+				return reply(500, "")
+			}
+			return reply(200, "")
+		}}
+		s := newSender(t, webhook.Config{Endpoints: []webhook.Endpoint{{BatchEvents: 1, Concurrency: 2}}, Transport: backend})
+		start := time.Now()
+		send(t, s, 2)
+		time.Sleep(5 * time.Minute)
+		got := backend.got()
+		if len(got) != 4 {
+			t.Fatalf("%d requests", len(got))
+		}
+		if after := got[2].at.Sub(start); after < 100*time.Second {
+			t.Errorf("the third after %v", after)
+		}
+	})
+}
+
+// A batch that always fails is not tried the more often for others that succeed beside it.
+func TestPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &fake{t: t}
+		backend.answer = func(_ *http.Request, n int) (*http.Response, error) {
+			if backend.got()[n].events[0].ID == "0" {
+				return reply(500, "")
+			}
+			return reply(200, "")
+		}
+		s := newSender(t, webhook.Config{Endpoints: []webhook.Endpoint{{BatchEvents: 1, Concurrency: 2}}, Transport: backend})
+		const events = 6000
+		for i := range events {
+			s.Send(numbered(i))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if stats := s.Stats()[0]; stats.Requests > events+50 {
+			t.Errorf("%+v", stats)
+		}
+		time.Sleep(10 * time.Minute)
+		if stats := s.Stats()[0]; stats.Sent != events-1 || stats.Failed != 1 || stats.Queued != 0 {
+			t.Errorf("%+v", stats)
+		}
+	})
 }
 
 // An endpoint that is down for longer than events may be old loses those, and only those.

@@ -30,7 +30,7 @@ func TestSend(t *testing.T) {
 	flush(t, s)
 
 	r := testkit.Within(t, "the request", got)
-	if r.header.Get("X-Site") != "a" || r.header.Get("User-Agent") != "mine" {
+	if r.header.Get("X-Site") != "a" || r.header.Get("User-Agent") != "mine" || r.header.Get("Accept-Encoding") != "" {
 		t.Errorf("headers %v", r.header)
 	}
 	if len(r.events) != 2 {
@@ -278,6 +278,21 @@ func TestClose(t *testing.T) {
 			flush(t, s)
 			if len(backend.got()) != 2 || time.Since(start) != 0 {
 				t.Errorf("%d requests, closed after %v", len(backend.got()), time.Since(start))
+			}
+		})
+	})
+	t.Run("keeps trying what fails, no faster than before", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			backend := &fake{t: t, answer: statusOf(503)}
+			s := newSender(t, webhook.Config{Endpoints: []webhook.Endpoint{{}}, Transport: backend})
+			send(t, s, 3)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if left, ok := errors.AsType[*webhook.UndeliveredError](s.Close(ctx)); !ok || left.Events != 3 {
+				t.Errorf("undelivered: %v", left)
+			}
+			if n := len(backend.got()); n < 3 || n > 50 {
+				t.Errorf("%d requests in a minute", n)
 			}
 		})
 	})
