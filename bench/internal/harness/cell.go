@@ -24,6 +24,12 @@ const (
 	sioPoll = "siopoll"
 	sioIdle = "sioidle"
 	sioOpen = "sioopen"
+
+	// Those of channels.
+	chPublish = "chpub"
+	chSocket  = "chws"
+	chStream  = "chsse"
+	chIdle    = "chidle"
 )
 
 // Where server and generator run.
@@ -89,15 +95,26 @@ func ParseCell(name string) (Cell, error) {
 			return c, fmt.Errorf("cell %q: Socket.IO is measured without compression and without a rate", name)
 		}
 		return c, nil
+	case chPublish, chSocket, chStream, chIdle:
+		if c.Deflate || c.Rate > 0 {
+			return c, fmt.Errorf("cell %q: channels are measured without compression and without a rate", name)
+		}
+		return c, nil
 	}
-	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle, churn, sioack, sioroom, siopoll, sioidle or sioopen", name)
+	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle, churn, sioack, sioroom, siopoll, sioidle, sioopen, chpub, chws, chsse or chidle", name)
 }
 
 // socketIO reports whether its servers speak Socket.IO.
 func (c Cell) socketIO() bool { return strings.HasPrefix(c.Mode, "sio") }
 
+// channels reports whether its servers are those for channels.
+func (c Cell) channels() bool { return strings.HasPrefix(c.Mode, "ch") && c.Mode != churn }
+
+// hasRaw reports whether there is raw TCP to compare with.
+func (c Cell) hasRaw() bool { return !c.socketIO() && !c.channels() }
+
 // isIdle reports whether memory is what is measured.
-func (c Cell) isIdle() bool { return c.Mode == idle || c.Mode == sioIdle }
+func (c Cell) isIdle() bool { return c.Mode == idle || c.Mode == sioIdle || c.Mode == chIdle }
 
 // places are those of the server and of the generator.
 func (c Cell) places() (server, generator load.Place) {

@@ -31,6 +31,8 @@ const startTimeout = 10 * time.Second
 func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	role := peers.Echo
 	switch {
+	case c.channels():
+		role = peers.Channels
 	case c.Mode == sioRoom:
 		role = peers.SocketIORoom
 	case c.socketIO():
@@ -45,6 +47,9 @@ func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	if c.socketIO() {
 		args = append(args, "-heartbeat", strconv.FormatInt(heartbeat.Milliseconds(), 10))
 	}
+	if s.Program != "" {
+		args = append(args, "-program", s.Program)
+	}
 	place, from := c.places()
 	ch := &child{cmd: exec.Command(s.Command[0], args...)}
 	ch.cmd.Env = os.Environ()
@@ -58,12 +63,20 @@ func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	}
 	defer ch.watch()()
 	line, err := ch.stdout.ReadString('\n')
-	addr, parsed := netip.ParseAddrPort(strings.TrimSpace(strings.TrimPrefix(line, "listening ")))
+	where, process, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "listening ")), " ")
+	addr, parsed := netip.ParseAddrPort(where)
+	pid := ch.cmd.Process.Pid
+	if process != "" && parsed == nil {
+		pid, parsed = strconv.Atoi(process)
+	}
 	if err != nil || parsed != nil {
 		ch.stop()
 		return nil, fmt.Errorf("start %s: it said %q and not where it listens", s.Name, line)
 	}
-	ch.target = load.Target{Addr: addr, PID: ch.cmd.Process.Pid, Raw: peers.KindOf(s.Name) == peers.Raw, From: from, Free: ch.free}
+	ch.target = load.Target{Addr: addr, PID: pid, Raw: peers.KindOf(s.Name) == peers.Raw, From: from, Free: ch.free}
+	if c.channels() {
+		ch.target.Free = nil
+	}
 	return ch, nil
 }
 

@@ -20,6 +20,10 @@ type metric struct {
 
 func (c Cell) metric() metric {
 	switch {
+	case c.Mode == chIdle:
+		return metric{"bytes of server memory a subscriber", true, func(r load.Result) float64 { return float64(r.RSS) }}
+	case c.Mode == chPublish:
+		return metric{"thousand messages published a server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
 	case c.Mode == sioIdle:
 		return metric{"bytes of server memory a client", true, func(r load.Result) float64 { return float64(r.RSS) }}
 	case c.Mode == sioOpen:
@@ -28,7 +32,7 @@ func (c Cell) metric() metric {
 		return metric{"thousand acked events a server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
 	case c.Mode == idle:
 		return metric{"bytes of server memory a connection", true, func(r load.Result) float64 { return float64(r.RSS) }}
-	case c.Mode == fanOut, c.Mode == sioRoom:
+	case c.Mode == fanOut, c.Mode == sioRoom, c.Mode == chSocket, c.Mode == chStream:
 		return metric{"server CPU-µs a delivery", true, func(r load.Result) float64 { return 1e6 * r.CPU / float64(r.Messages) }}
 	case c.Mode == churn:
 		return metric{"connections a server CPU-second", false, perCPU}
@@ -90,8 +94,8 @@ func Summarize(c Cell, samples []Sample) []Row {
 		}
 		return found
 	}
-	// Beside Socket.IO, where nobody else's server is raw TCP, that is the best server that is not ours.
-	isPeer := func(r Row) bool { return r.Kind == peers.Peer || c.socketIO() && r.Kind == peers.Other }
+	// Where nobody else's server is raw TCP, that is the best server that is not ours.
+	isPeer := func(r Row) bool { return r.Kind == peers.Peer || !c.hasRaw() && r.Kind == peers.Other }
 	isRaw := func(r Row) bool { return r.Server == "tcpepoll" }
 	byBest, byMedian := func(r Row) float64 { return r.Best }, func(r Row) float64 { return r.Median }
 	bestPeer, medianPeer, raw := best(byBest, isPeer), best(byMedian, isPeer), best(byBest, isRaw)

@@ -36,8 +36,19 @@ func socketIOCells() []string {
 	}
 }
 
+// channelCells are the plan "channels".
+func channelCells() []string {
+	return []string{
+		"chpub-128-p1-c1-twocores", "chpub-128-p1-c16-twocores", "chpub-128-p100-c1-twocores", "chpub-128-p100-c16-twocores",
+		"chws-128-w1-n1000-twocores", "chws-128-w1-n5000-twocores", "chws-128-w8-n1000-twocores",
+		"chsse-128-w1-n1000-twocores", "chsse-128-w8-n1000-twocores",
+		"chidle-128-n5000-twocores",
+	}
+}
+
 // PlanNamed returns the plan "quick", a look at everything in about two minutes; "full", what
-// docs/performance.md shows, in about an hour; or "socketio", what of that is Socket.IO.
+// docs/performance.md shows, in about an hour; or "socketio", what of that is Socket.IO; or
+// "channels", the stand-alone server.
 func PlanNamed(name string) (Plan, error) {
 	switch name {
 	case "quick":
@@ -68,5 +79,8 @@ func PlanNamed(name string) (Plan, error) {
 	case "socketio":
 		return Plan{Cells: socketIOCells(), Rounds: 5, Warmup: 300 * time.Millisecond, JITWarmup: JITWarmup, Duration: time.Second}, nil
 	}
-	return Plan{}, fmt.Errorf("no plan %q: quick, full or socketio", name)
+	if name == "channels" {
+		return Plan{Cells: channelCells(), Rounds: 5, Warmup: 300 * time.Millisecond, JITWarmup: JITWarmup, Duration: time.Second}, nil
+	}
+	return Plan{}, fmt.Errorf("no plan %q: quick, full, socketio or channels", name)
 }

@@ -21,6 +21,9 @@ type Contender struct {
 	Command []string // the program that speaks the command line of peers.Main, and its first arguments
 	Deflate peers.Compression
 	Speaks  protocol
+	// Program and Door are those of a server for channels.
+	Program string
+	Door    *load.Door
 }
 
 // protocol is what a server speaks.
@@ -34,6 +37,9 @@ const (
 
 // enters reports whether the server can do what the cell asks for.
 func (s Contender) enters(c Cell) bool {
+	if c.channels() || s.Door != nil {
+		return c.channels() && s.Door != nil && c.isFor(s.Door)
+	}
 	if s.Speaks == webSocket && c.socketIO() || s.Speaks == socketIO && !c.socketIO() {
 		return false
 	}
@@ -63,17 +69,22 @@ func Contenders(names []string, log io.Writer) ([]Contender, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := Contender{s.Name, []string{self, "serve"}, s.Deflate, webSocket}
+		c := Contender{Name: s.Name, Command: []string{self, "serve"}, Deflate: s.Deflate, Speaks: webSocket}
 		if s.SocketIO {
 			c.Speaks = socketIO
 		}
-		if s.Command != nil {
-			if c.Command, err = s.Command(); err != nil && !all {
-				return nil, fmt.Errorf("%s: %w", s.Name, err)
-			} else if err != nil {
-				fmt.Fprintf(log, "without %s: %v\n", s.Name, err)
-				continue
-			}
+		switch {
+		case s.Command != nil:
+			c.Command, err = s.Command()
+		case s.Program != nil:
+			c.Door = &s.Program.Door
+			c.Program, err = s.Program.Find()
+		}
+		if err != nil && !all {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		} else if err != nil {
+			fmt.Fprintf(log, "without %s: %v\n", s.Name, err)
+			continue
 		}
 		list = append(list, c)
 	}
@@ -169,6 +180,9 @@ func measure(c Cell, s Contender, p Plan) (load.Result, error) {
 		return t.Idle(load.Idle{Conns: c.Conns, Size: c.Size, SocketIO: true, Heartbeat: heartbeat})
 	case sioOpen:
 		return t.Opens(load.Churn{Conns: c.Conns, Size: c.Size, Warmup: p.Warmup, Duration: p.Duration})
+	}
+	if c.channels() {
+		return measureChannels(c, t, *s.Door, p)
 	}
 	switch {
 	case c.Mode == fanOut:

@@ -68,6 +68,12 @@ func (c Cell) title() string {
 	}
 	var words []string
 	switch {
+	case c.Mode == chPublish:
+		words = []string{"Published, " + size, fmt.Sprintf("%d in a request", c.Depth), fmt.Sprintf("%d at a time", c.Conns)}
+	case c.Mode == chSocket, c.Mode == chStream:
+		words = []string{"Delivered, " + size, "to " + thousands(int64(c.Conns)) + " subscribers", fmt.Sprintf("%d in flight", c.Depth)}
+	case c.Mode == chIdle:
+		words = []string{"Idle", thousands(int64(c.Conns)) + " subscribers"}
 	case c.Mode == sioAck:
 		words = []string{"Acked events, " + size, thousands(int64(c.Conns)) + " clients", fmt.Sprintf("%d in flight", c.Depth)}
 	case c.Mode == sioRoom:
@@ -122,7 +128,7 @@ func (r *Report) plot(cells []Cell) []byte {
 		}
 	}
 	legend := "In brackets: times the best of the peers in Go. Outlined: raw TCP."
-	if cells[0].socketIO() {
+	if !cells[0].hasRaw() {
 		legend = "In brackets: times the best server that is not this project's."
 	}
 	fmt.Fprintf(&b, `<text class="u" x="%d" y="%d">%s</text>`+"\n", gap/2, y+4, legend)

@@ -28,9 +28,11 @@ func (c Cell) columns() []column {
 	switch {
 	case c.isIdle():
 		columns := []column{
-			{"given back", func(r load.Result) string { return number(float64(r.RSSFreed)) }},
 			{"kernel, a pair", func(r load.Result) string { return number(float64(r.KernelMem)) }},
 			{"opens/CPU-s", func(r load.Result) string { return number(perCPU(r)) }},
+		}
+		if !c.channels() {
+			columns = append([]column{{"given back", func(r load.Result) string { return number(float64(r.RSSFreed)) }}}, columns...)
 		}
 		if c.socketIO() {
 			columns = append(columns, column{"heartbeats", func(r load.Result) string { return thousands(int64(r.Beats)) }})
@@ -58,14 +60,18 @@ func Table(w io.Writer, c Cell, rows []Row) {
 	}
 	fmt.Fprintf(w, "\n**%s**: %s, %s is better\n\n", c.Name, m.name, direction)
 	if c.isIdle() {
-		fmt.Fprintf(w, "Resident memory with the connections open, beyond that after 200 had come and gone and memory was given back.")
+		fmt.Fprintf(w, "Resident memory with the connections open, beyond that after 200 had come and gone")
+		if !c.channels() {
+			fmt.Fprintf(w, " and memory was given back")
+		}
+		fmt.Fprintf(w, ".")
 		if c.socketIO() {
 			fmt.Fprintf(w, " Each has answered a heartbeat.")
 		}
 		fmt.Fprintf(w, "\n\n")
 	}
 	lines := [][]string{{"server", "best", "÷ peer", "÷ raw", "median", "÷ peer", "÷ raw"}}
-	if c.socketIO() { // nobody has a raw one
+	if !c.hasRaw() {
 		lines = [][]string{{"server", "best", "÷ peer", "median", "÷ peer"}}
 	}
 	for _, column := range c.columns() {
@@ -81,7 +87,7 @@ func Table(w io.Writer, c Cell, rows []Row) {
 			name += fmt.Sprintf(" (failed %d of %d)", r.Failed, r.Runs)
 		}
 		line := []string{name, number(r.Best), times(r.BestPeer), times(r.BestRaw), number(r.Median), times(r.MedianPeer), times(r.MedianRaw)}
-		if c.socketIO() {
+		if !c.hasRaw() {
 			line = []string{name, number(r.Best), times(r.BestPeer), number(r.Median), times(r.MedianPeer)}
 		}
 		for _, column := range c.columns() {

@@ -13,6 +13,8 @@ type Idle struct {
 	// of which there is one in each Heartbeat. Memory is measured when each has answered one.
 	SocketIO  bool
 	Heartbeat time.Duration
+	// Door: the connections are subscribers, which a message is to reach before and after.
+	Door *Door
 }
 
 const (
@@ -30,7 +32,7 @@ func (t Target) Idle(o Idle) (Result, error) {
 		t.path = webSocketPath
 	}
 	return OnThread(t.From, func() (r Result, err error) {
-		g, err := t.openIdle(o, min(o.Conns, idleWarmup))
+		g, _, err := t.openIdle(o, min(o.Conns, idleWarmup))
 		if err != nil {
 			return r, err
 		}
@@ -41,7 +43,8 @@ func (t Target) Idle(o Idle) (Result, error) {
 			return r, err
 		}
 		begin := time.Now()
-		if g, err = t.openIdle(o, o.Conns); err != nil {
+		g, alive, err := t.openIdle(o, o.Conns)
+		if err != nil {
 			return r, err
 		}
 		defer g.close()
@@ -65,19 +68,30 @@ func (t Target) Idle(o Idle) (Result, error) {
 			}
 			r.Beats = g.beats
 		}
-		freed, err := t.settled(t.Free, wait)
 		r.RSS = (open.rss - base.rss) / int64(o.Conns)
-		r.RSSFreed = (freed.rss - base.rss) / int64(o.Conns)
 		r.KernelMem = (open.slab - base.slab) / int64(o.Conns)
-		return r, err
+		if t.Free != nil {
+			freed, err := t.settled(t.Free, wait)
+			if err != nil {
+				return r, err
+			}
+			r.RSSFreed = (freed.rss - base.rss) / int64(o.Conns)
+		}
+		return r, alive()
 	})
 }
 
-// openIdle opens connections and has each exchange its message.
-func (t Target) openIdle(o Idle, conns int) (*generator, error) {
-	g, err := newGenerator(t)
-	if err != nil {
-		return nil, err
+// openIdle opens connections and has each exchange its message. alive says whether they are still what they are to be.
+func (t Target) openIdle(o Idle, conns int) (g *generator, alive func() error, err error) {
+	if o.Door != nil {
+		c, err := t.newChannels(*o.Door, conns, 1, o.Size, 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		return c.generator, c.round, nil
+	}
+	if g, err = newGenerator(t); err != nil {
+		return nil, nil, err
 	}
 	check, offer := g.checkEcho(o.Size, 1), ""
 	if o.Deflate {
@@ -89,9 +103,9 @@ func (t Target) openIdle(o Idle, conns int) (*generator, error) {
 	}
 	if err := g.open(conns, offer, check); err != nil {
 		g.close()
-		return nil, err
+		return nil, nil, err
 	}
-	return g, nil
+	return g, func() error { return nil }, nil
 }
 
 func sleep(d time.Duration) error {

@@ -26,7 +26,8 @@ type Target struct {
 	// Free makes the server give back what memory it does not need.
 	Free func() error
 
-	path string // what is asked for in an opening handshake
+	path     string // what is asked for in an opening handshake
+	protocol string // the subprotocol asked for
 }
 
 // Result is what a run measured. What does not apply is 0.

@@ -51,6 +51,9 @@ func (t Target) request(extensions string) []byte {
 	if extensions != "" {
 		extensions = "Sec-WebSocket-Extensions: " + extensions + "\r\n"
 	}
+	if t.protocol != "" {
+		extensions += "Sec-WebSocket-Protocol: " + t.protocol + "\r\n"
+	}
 	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n", cmp.Or(t.path, "/"), t.Addr, handshakeKey, extensions)
 }

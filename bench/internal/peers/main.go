@@ -15,16 +15,18 @@ import (
 )
 
 // Main is the command line that every server speaks, these and those that others bring: it listens on an address of
-// loopback, says "listening ADDRESS" in a line on standard output, and ends with its standard input. To a line "free"
+// loopback, says "listening ADDRESS" in a line on standard output, with the number of its process behind it if that is not
+// the one that was started, and ends with its standard input. To a line "free"
 // there it gives back what memory it can to the system and then answers "freed".
 func Main(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	name := flags.String("server", "baro-inline", "the server")
 	listen := flags.String("listen", "127.0.0.1:0", "the address to listen on")
 	var o Options
-	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout, deflate, socketio or socketio-room")
+	flags.StringVar((*string)(&o.Role), "role", string(Echo), "echo, fanout, deflate, socketio, socketio-room or channels")
 	flags.BoolVar(&o.Takeover, "takeover", false, "deflate with context takeover")
 	flags.IntVar(&o.InFlight, "inflight", 4096, "`bytes` that a peer sends at once")
+	program := flags.String("program", "", "the `file` of a server for channels, if it is another than the one that is found")
 	heartbeat := flags.Int("heartbeat", 25000, "Socket.IO's pingInterval in `milliseconds`")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -35,11 +37,19 @@ func Main(args []string) error {
 		return err
 	}
 	isSocketIO := o.Role == SocketIO || o.Role == SocketIORoom
-	if o.Role == Deflate && s.Deflate == None || isSocketIO != s.SocketIO {
+	if o.Role == Deflate && s.Deflate == None || isSocketIO != s.SocketIO || (o.Role == Channels) != (s.Program != nil) {
 		return fmt.Errorf("%s: no role %s", s.Name, o.Role)
 	}
 	if s.Command != nil {
 		return replace(s, args)
+	}
+	if s.Program != nil {
+		if *program == "" {
+			if *program, err = s.Program.Find(); err != nil {
+				return err
+			}
+		}
+		return supervise(func(port int) *exec.Cmd { return s.Program.Command(*program, port) })
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"baro.dev/bench/internal/load"
 )
 
 // Role is what a server does.
@@ -27,6 +29,8 @@ const (
 	// SocketIORoom is SocketIO where clients are in a room from when they have connected, and what argument an event
 	// "publish" has is broadcast to the room in an event "message".
 	SocketIORoom Role = "socketio-room"
+	// Channels is a server for channels, whose clients subscribe and whose backends publish.
+	Channels Role = "channels"
 )
 
 // Options are what a server is told of what it will have to do.
@@ -60,6 +64,8 @@ type Server struct {
 	SocketIO bool
 	// Command finds a program that speaks the command line of Main, for a server that is not in this one and has no Serve.
 	Command func() ([]string, error)
+	// Program is a server for channels, which has neither Serve nor Command.
+	Program *Program
 }
 
 // Compression is what a server knows of permessage-deflate.
@@ -100,6 +106,16 @@ func All() []Server {
 		{Name: "baro-sio", Module: "baro.dev", Serve: baroSocketIO(false), Kind: Ours, SocketIO: true},
 		{Name: "socketio-node", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true},
 		{Name: "zishang", Module: zishangModule, Command: zishangCommand, Kind: Peer, SocketIO: true},
+		{Name: "baro-post", Program: baroServe(load.Door{Publish: baroPost}), Kind: Ours},
+		{Name: "baro-plain", Program: baroServe(load.Door{Subscribe: baroPlain, Publish: baroPost}), Kind: Ours},
+		{Name: "baro-json", Program: baroServe(load.Door{Subscribe: baroJSON, Publish: baroPost}), Kind: Ours},
+		{Name: "baro-sse", Program: baroServe(load.Door{Subscribe: baroSSE, Publish: baroPost}), Kind: Ours},
+		{Name: "baro-channels-sio", Program: baroServe(load.Door{Subscribe: baroSIO, Publish: baroPost}), Kind: Ours},
+		{Name: "centrifugo-api", Module: centrifugoModule, Program: centrifugo(false, nil), Kind: Peer},
+		{Name: "centrifugo-history-api", Module: centrifugoModule, Program: centrifugo(true, nil), Kind: Peer},
+		{Name: "centrifugo", Module: centrifugoModule, Program: centrifugo(false, centrifugoSocket), Kind: Peer},
+		{Name: "centrifugo-history", Module: centrifugoModule, Program: centrifugo(true, centrifugoSocket), Kind: Peer},
+		{Name: "centrifugo-sse", Module: centrifugoModule, Program: centrifugo(false, centrifugoSSE), Kind: Peer},
 	}
 }
 

@@ -66,6 +66,9 @@ func zishangCommand() ([]string, error) {
 // Versions are those of the modules and packages of servers that are programs of their own, and of node, if they are there.
 func Versions() map[string]string {
 	versions := nodeVersions()
+	if v := centrifugoVersion(); v != "" {
+		versions[centrifugoModule] = v
+	}
 	dir, err := directory("zishang")
 	if err != nil {
 		return versions
