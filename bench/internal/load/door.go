@@ -42,11 +42,11 @@ type Publish struct {
 
 // request makes a request for a number of messages, all alike.
 func (p *Publish) request(t Target, payload string, count int) []byte {
-	path, body := p.Path, ""
+	path, body := p.BatchPath, ""
 	if count == 1 {
-		body = p.Body(payload)
+		path, body = p.Path, p.Body(payload)
 	} else {
-		path, body = p.BatchPath, p.Batch(payload, count)
+		body = p.Batch(payload, count)
 	}
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %v\r\nAccept: */*\r\n%sContent-Length: %d\r\n\r\n%s", path, t.Addr, p.Header, len(body), body)
 }

@@ -31,7 +31,7 @@ func supervise(command func(port int) *exec.Cmd) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
-	defer c.Process.Kill()
+	defer func() { _ = c.Process.Kill() }()
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	if err := untilAccepts(address, ended); err != nil {
 		return err
