@@ -47,7 +47,12 @@ func (s *Store) Save(name string, m *channel.Message, keep channel.Keep, done fu
 		return
 	}
 	e := entry{name: name, m: m, keep: keep, done: done, size: messageSize(m)}
-	if f := s.failing[name]; f != nil && f.follows(m) {
+	f := s.failing[name]
+	if f != nil && !f.follows(m) { // the channel has come back
+		delete(s.failing, name)
+		f = nil
+	}
+	if f != nil {
 		e.fail(f)
 	} else if err := s.refuse(&e); err != nil {
 		e.fail(s.failed(name, m, err))
@@ -236,20 +241,22 @@ func (s *Store) failBatch(batch []entry, err error) {
 	}
 }
 
-// tell calls done for each of batch.
+// tell calls done for each of batch. Whoever is told may save at once: what was told takes no room, and fails nothing.
 func (s *Store) tell(batch []entry) {
 	for i := range batch {
+		s.told(&batch[i])
 		batch[i].done(batch[i].err)
 	}
+	clear(batch) // the queue may go on in the same array
+}
+
+// told is called before e is told.
+func (s *Store) told(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range batch {
-		e := &batch[i]
-		if e.m != nil {
-			s.queued -= e.size
-		} else if e.failure.untold--; e.failure.untold == 0 && s.failing[e.name] == e.failure {
-			delete(s.failing, e.name)
-		}
+	if e.m != nil {
+		s.queued -= e.size
+	} else if e.failure.untold--; e.failure.untold == 0 && s.failing[e.name] == e.failure {
+		delete(s.failing, e.name)
 	}
-	clear(batch) // the queue may go on in the same array
 }
