@@ -61,7 +61,7 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	o.Server.Log = log
+	o.Server.Log, o.Server.Version = log, version()
 	s, err := server.New(o.Server)
 	if err != nil {
 		return usageError{err}

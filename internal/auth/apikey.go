@@ -46,6 +46,9 @@ type Grant struct {
 	channels []channel.Pattern // nil for all
 }
 
+// Unlimited is what somebody may who needs no key: everything.
+func Unlimited() Grant { return Grant{scopes: Scopes()} }
+
 // May says whether the key has the scope.
 func (g Grant) May(scope Scope) bool { return slices.Contains(g.scopes, scope) }
 

@@ -46,7 +46,7 @@ type Config struct {
 	MaxConnections int
 	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
 	QueueBytes int
-	// MaxWait is how long a long poll may wait. 60 s.
+	// MaxWait is how long a long poll may wait, and a call for its answer. 60 s.
 	MaxWait time.Duration
 	// Heartbeat is after how long a silent stream gives a sign of life. 25 s.
 	Heartbeat time.Duration
@@ -64,6 +64,8 @@ type Config struct {
 	// ReconnectWindow is over what time the clients of a server that stops are told to spread their return. 5 s.
 	ReconnectWindow time.Duration
 
+	// Version is what the server says of itself to backends. "(devel)".
+	Version string
 	// Log is where the server reports. [slog.Default].
 	Log *slog.Logger
 }
@@ -81,6 +83,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.IdleTimeout, 2*time.Minute)
 	setDefault(&c.ReconnectWindow, 5*time.Second)
 	setDefault(&c.Channels.MaxMessageBytes, 256<<10)
+	setDefault(&c.Version, "(devel)")
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

@@ -68,6 +68,10 @@
 // A client that is too slow is closed with 1008, a message too large with 1009; 1001 says that the server stops, 1013
 // that it has as many channels as it may.
 //
+// # The API for backends
+//
+// Below /api/v1/ backends publish, ask who is there, and call devices, with an API key: /api/v1/openapi.json describes it.
+//
 // # Errors
 //
 // Errors are JSON, with a code for programs, a number that says whether to try again (1000 to 1499) or not (1500 to 1999),
@@ -79,5 +83,5 @@
 //
 // # Who may
 //
-// Requests from pages of another origin are refused, unless the origin is on the list.
+// Requests from pages of another origin are refused, unless the origin is on the list. The API is for no page of another origin.
 package server

@@ -45,6 +45,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveChannel(w, r, name, upgrade)
 	case isSocketIO:
 		s.socketIO.serve(w, r)
+	case strings.HasPrefix(r.URL.Path, apiPrefix):
+		s.api.serve(w, r)
 	case r.URL.Path == "/livez":
 		s.live(w, r)
 	case s.console != nil && s.console.Has(r.URL.Path) && !upgrade:

@@ -36,7 +36,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		s.fail(w, r, err)
 		return
 	}
-	data, err := s.readBody(w, r)
+	data, err := s.readBody(w, r, int64(s.config.Channels.MaxMessageBytes))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
 	if err != nil {
 		s.fail(w, r, err)
@@ -120,8 +120,8 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // maxPooledBytes keeps the odd large body from staying in memory for good.
 const maxPooledBytes = 64 << 10
 
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := int64(s.config.Channels.MaxMessageBytes)
+// readBody reads a body of up to limit bytes.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge(limit)

@@ -31,6 +31,7 @@ type Server struct {
 
 	sockets     *sockets
 	socketIO    *socketIO
+	api         *api
 	slots       slots
 	connections connections
 	draining    context.Context // done when the server is to stop
@@ -58,6 +59,7 @@ func New(config Config) (*Server, error) {
 	}
 	s.sockets = newSockets(s)
 	s.socketIO = newSocketIO(s)
+	s.api = newAPI(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	if !config.NoConsole {
 		s.console = console.New()
@@ -192,6 +194,24 @@ func (s *Server) put(publish func() (*channel.Message, error)) (*channel.Message
 		return nil, errDraining
 	}
 	return publish()
+}
+
+// putAll publishes many messages, unless the server stops.
+func (s *Server) putAll(items []channel.Item) ([]channel.Result, error) {
+	s.publishing.RLock()
+	defer s.publishing.RUnlock()
+	if err := s.takesRequests(); err != nil {
+		return nil, err
+	}
+	return s.hub.PublishAll(items), nil
+}
+
+// takesRequests says whether the server does what it is asked for, or stops.
+func (s *Server) takesRequests() error {
+	if s.draining.Err() != nil {
+		return errDraining
+	}
+	return nil
 }
 
 // returnAfter is when one client of a server that stops is to come back: not all at once.
