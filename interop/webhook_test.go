@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"baro.dev/internal/clients"
 	"baro.dev/internal/webhook"
 )
 
@@ -61,7 +62,7 @@ func deliveries(t *testing.T) []delivery {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender.Send(webhook.Event{Type: webhook.TypeOccupied, Data: webhook.Occupied{Channel: "방/42"}})
+	sender.Send(webhook.Event{Type: clients.TypeOccupied, Data: clients.OccupancyEvent{Channel: "방/42"}})
 	if err := sender.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func deliveries(t *testing.T) []delivery {
 		t.Fatal(err)
 	}
 	defer asker.Close()
-	if err := asker.Ask(t.Context(), webhook.KindRPC, webhook.RPCQuestion{Method: "합"}, nil); err != nil {
+	if err := asker.Ask(t.Context(), clients.KindRPC, clients.RPCQuestion{Method: "합"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	events, question := <-got, <-got

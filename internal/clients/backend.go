@@ -89,7 +89,7 @@ func (c *Client) RPC(ctx context.Context, method string, data json.RawMessage) (
 	}
 	i := c.Identity()
 	var a RPCAnswer
-	if err := ask(ctx, "rpc", RPCQuestion{c.id, i.User, method, data, i.Meta}, &a); err != nil {
+	if err := ask(ctx, KindRPC, RPCQuestion{c.id, i.User, method, data, i.Meta}, &a); err != nil {
 		return nil, err
 	}
 	return a.Data, nil

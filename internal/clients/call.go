@@ -350,7 +350,7 @@ func (r *Registry) finish(k *call, a Answer) {
 	a = k.state()
 	r.calls.mu.Unlock()
 	if kept {
-		r.config.Notify("call_answered", a)
+		r.config.Notify(TypeCallAnswered, a)
 	}
 }
 

@@ -81,13 +81,15 @@ type Event struct {
 	User      string          `json:"user,omitempty"`
 	Transport string          `json:"transport"`
 	Remote    string          `json:"remote,omitempty"`
+	Info      json.RawMessage `json:"info,omitempty"`
 	Meta      json.RawMessage `json:"meta,omitempty"`
+	Since     time.Time       `json:"since"`            // when it came
 	Reason    string          `json:"reason,omitempty"` // why it left
 }
 
 func (c *Client) event() Event {
 	i := c.Identity()
-	return Event{Client: c.id, User: i.User, Transport: c.transport, Remote: c.remote, Meta: i.Meta}
+	return Event{Client: c.id, User: i.User, Transport: c.transport, Remote: c.remote, Info: i.Info, Meta: i.Meta, Since: time.Unix(0, c.since)}
 }
 
 // A Connection is what is told of a client.
@@ -156,12 +158,12 @@ func (c *Client) Gone(reason string) {
 	}
 	for name, s := range all {
 		s.end()
-		c.registry.config.Notify("unsubscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+		c.registry.config.Notify(TypeUnsubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
 	}
 	c.registry.abandon(c)
 	e := c.event()
 	e.Reason = reason
-	c.registry.config.Notify("disconnected", e)
+	c.registry.config.Notify(TypeDisconnected, e)
 }
 
 // Disconnect has the server end the connection.

@@ -436,7 +436,7 @@ func TestExpiry(t *testing.T) {
 		expires := time.Now().Add(time.Minute)
 		r, _ := house(func(c *clients.Config, _ *channel.Options) {
 			c.Ask = func(_ context.Context, _ string, _, answer any) error {
-				*answer.(*clients.ConnectAnswer) = clients.ConnectAnswer{User: "ana", Expires: expires.Unix(), Channels: []string{"closed"}}
+				*answer.(*clients.ConnectAnswer) = clients.ConnectAnswer{User: "ana", Expires: float64(expires.Unix()), Channels: []string{"closed"}}
 				return nil
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"baro.dev/channel"
@@ -36,12 +37,13 @@ type Hello struct {
 
 // A ConnectQuestion is what the backend is asked about a client that comes without a token that this server verifies.
 type ConnectQuestion struct {
-	Client    string          `json:"client,omitempty"`
-	Transport string          `json:"transport"`
-	Remote    string          `json:"remote,omitempty"`
-	Token     string          `json:"token,omitempty"`
-	Headers   http.Header     `json:"headers,omitempty"`
-	Data      json.RawMessage `json:"data,omitempty"`
+	Client    string `json:"client,omitempty"`
+	Transport string `json:"transport"`
+	Remote    string `json:"remote,omitempty"`
+	Token     string `json:"token,omitempty"`
+	// Headers are those of its request that the configuration names.
+	Headers map[string]string `json:"headers,omitempty"`
+	Data    json.RawMessage   `json:"data,omitempty"`
 }
 
 // A ConnectAnswer is what it answers.
@@ -55,7 +57,7 @@ type ConnectAnswer struct {
 		Presence  []string `json:"presence"`
 		History   []string `json:"history"`
 	} `json:"rights"`
-	Expires int64           `json:"expires"` // seconds since 1970; 0 for never
+	Expires float64         `json:"expires"` // seconds since 1970; 0 for never
 	Meta    json.RawMessage `json:"meta"`
 }
 
@@ -92,7 +94,7 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 	}
 	var a ConnectAnswer
 	question := ConnectQuestion{id, h.Transport, h.Remote, h.Token, selected(h.Header, r.config.AskHeaders), h.Data}
-	if err := r.config.Ask(ctx, "connect", question, &a); err != nil {
+	if err := r.config.Ask(ctx, KindConnect, question, &a); err != nil {
 		if p, ok := errors.AsType[*Error](err); ok && p.Number == refusedNumber {
 			denied := *p
 			denied.Status, denied.Number = http.StatusForbidden, ErrForbidden.Number
@@ -103,7 +105,7 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 	identity := &Identity{
 		Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, client: id, Anonymous: a.User == "",
 	}
-	var errs [6]error
+	var errs [7]error
 	identity.Rights.Subscribe, errs[0] = auth.ParsePatterns(a.Rights.Subscribe)
 	identity.Rights.Publish, errs[1] = auth.ParsePatterns(a.Rights.Publish)
 	identity.Rights.Presence, errs[2] = auth.ParsePatterns(a.Rights.Presence)
@@ -114,12 +116,10 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 	if len(a.Info) > channel.MaxInfoBytes {
 		errs[5] = fmt.Errorf("info has %d bytes, the limit is %d", len(a.Info), channel.MaxInfoBytes)
 	}
+	identity.Expires, errs[6] = expiry(a.Expires)
 	if err := errors.Join(errs[:]...); err != nil {
 		r.config.Log.Warn("the backend's answer to connect makes no sense", "error", err)
 		return nil, ErrBackend
-	}
-	if a.Expires != 0 {
-		identity.Expires = time.Unix(a.Expires, 0)
 	}
 	return identity, nil
 }
@@ -127,11 +127,24 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 // newID makes the id of a client: 110 random bits, which others may see, since nothing can be done with it but to ask for it.
 func newID() string { return rand.Text()[:22] }
 
-func selected(h http.Header, names []string) http.Header {
-	some := http.Header{}
+// endOfTime is the end of the year 9999.
+const endOfTime = 253402300800
+
+func expiry(seconds float64) (time.Time, error) {
+	switch {
+	case seconds == 0:
+		return time.Time{}, nil
+	case seconds > 0 && seconds < endOfTime:
+		return time.UnixMilli(int64(seconds * 1000)), nil
+	}
+	return time.Time{}, fmt.Errorf("expires is %v, and no time in seconds since 1970", seconds)
+}
+
+func selected(h http.Header, names []string) map[string]string {
+	some := map[string]string{}
 	for _, name := range names {
 		if values := h.Values(name); len(values) > 0 {
-			some[http.CanonicalHeaderKey(name)] = values
+			some[http.CanonicalHeaderKey(name)] = strings.Join(values, ", ")
 		}
 	}
 	return some

@@ -41,7 +41,7 @@ func (r *Registry) publish(id *Identity, client, name string, m channel.Message)
 	if err != nil {
 		return nil, err
 	}
-	r.config.Notify("published", PublishedEvent{client, id.User, name, p})
+	r.config.Notify(TypePublished, PublishedEvent{client, id.User, name, p})
 	return p, nil
 }
 

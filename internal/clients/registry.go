@@ -149,7 +149,7 @@ func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
 	}
 	r.mu.Unlock()
 	c.watchExpiry(identity.Expires)
-	r.config.Notify("connected", c.event())
+	r.config.Notify(TypeConnected, c.event())
 	return c
 }
 

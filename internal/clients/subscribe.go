@@ -111,7 +111,7 @@ func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(
 		ctx := c.catching()
 		go s.catchUp(ctx, batch.Next, o.Presence)
 	}
-	c.registry.config.Notify("subscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+	c.registry.config.Notify(TypeSubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
 	return nil
 }
 
@@ -249,7 +249,7 @@ func (c *Client) drop(name string) bool {
 		return false
 	}
 	s.end()
-	c.registry.config.Notify("unsubscribed", SubscriptionEvent{c.id, c.Identity().User, name})
+	c.registry.config.Notify(TypeUnsubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
 	return true
 }
 

@@ -16,6 +16,7 @@ type File struct {
 	Auth        *Auth    `yaml:"auth"`
 	APIKeys     []APIKey `yaml:"api_keys"`
 	APIKeysFile path     `yaml:"api_keys_file"` // a JSON list of the same
+	Webhooks    Webhooks `yaml:"webhooks"`
 }
 
 // A Rule is what holds for the channels whose names match a pattern. Of several that match the first holds. What is left out is

@@ -44,7 +44,14 @@ func (c *Config) Load(file string, flags *pflag.FlagSet, lookup func(string) (st
 	if err := c.loadAPIKeys(&f); err != nil {
 		return err
 	}
-	return c.loadTokenSecret(lookup)
+	if err := c.loadTokenSecret(lookup); err != nil {
+		return err
+	}
+	var err error
+	if c.Server.Webhooks, err = f.Webhooks.config(lookup); err != nil && file != "" {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return err
 }
 
 func decodeFile(name string, text []byte, f *File, flags *pflag.FlagSet) error {

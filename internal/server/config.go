@@ -29,6 +29,8 @@ type Config struct {
 	Auth *auth.Config
 	// Keys are the API keys of backends. Nil: none.
 	Keys *auth.Keys
+	// Webhooks say whom the server tells what happens, and whom it asks. Nobody.
+	Webhooks Webhooks
 	// Rules say how channels are kept, and who may do what in them; of several that match the first holds. What they do not say
 	// only a token permits. With Dev another one follows for all channels, by which everybody may everything.
 	Rules []Rule
@@ -106,11 +108,15 @@ type parts struct {
 	origins     *origins
 	certificate *tls.Certificate // nil for none
 	verifier    *auth.Verifier   // nil for none
+	backends    *backends
 }
 
 func (p *parts) close() {
 	if p.verifier != nil {
 		p.verifier.Close()
+	}
+	if p.backends != nil {
+		p.backends.closeNow()
 	}
 }
 
@@ -129,7 +135,7 @@ func (c Config) prepare() (p parts, err error) {
 		}
 		p.certificate = &cert
 	}
-	if p.Auth == nil && !p.Anonymous {
+	if p.Auth == nil && p.Webhooks.Connect == nil && !p.Anonymous {
 		return p, errNobody
 	}
 	settings, _ := split(p.rules())
@@ -139,12 +145,17 @@ func (c Config) prepare() (p parts, err error) {
 	if p.Auth != nil {
 		a := *p.Auth
 		a.Log = p.Log
-		p.verifier, err = auth.New(a)
+		if p.verifier, err = auth.New(a); err != nil {
+			return p, err
+		}
+	}
+	if p.backends, err = newBackends(&p.Config); err != nil {
+		p.close()
 	}
 	return p, err
 }
 
-var errNobody = errors.New("nobody could use the server: say which tokens it accepts, let clients in without one (anonymous), or set dev on your own machine")
+var errNobody = errors.New("nobody could use the server: say which tokens it accepts, or whom it asks (connect), let clients in without one (anonymous), or set dev on your own machine")
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

@@ -26,6 +26,7 @@ type Server struct {
 	hub      *channel.Hub
 	registry *clients.Registry
 	verifier *auth.Verifier // nil: no tokens are verified
+	backends *backends
 	origins  *origins
 	console  *console.Console
 
@@ -53,6 +54,7 @@ func New(config Config) (*Server, error) {
 		config:      config,
 		log:         config.Log,
 		verifier:    p.verifier,
+		backends:    p.backends,
 		origins:     p.origins,
 		slots:       slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
@@ -101,10 +103,19 @@ func (s *Server) open() error {
 		}
 		o.Store = store
 	}
+	c := clients.Config{
+		Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
+		AskConnect: s.config.Webhooks.Connect != nil, AskHeaders: s.config.Webhooks.ConnectHeaders,
+	}
+	if s.backends.sender != nil {
+		c.Notify, o.OnOccupied = s.backends.notify, s.backends.occupied
+	}
+	if len(s.backends.askers) > 0 {
+		c.Ask = s.backends.ask
+	}
 	s.hub = channel.NewHub(&o)
-	s.registry = clients.New(clients.Config{
-		Hub: s.hub, Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
-	})
+	c.Hub = s.hub
+	s.registry = clients.New(c)
 	return nil
 }
 
@@ -158,13 +169,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.Close()
 		return err
 	}
-	return s.end()
+	return s.end(ctx)
 }
 
-// end closes what is below the clients, when these are gone. It may come more than once.
-func (s *Server) end() error {
+// end closes what is below the clients, when these are gone, and tells the backend of that until ctx is done. It may come
+// more than once.
+func (s *Server) end(ctx context.Context) error {
 	s.closeVerifier()
-	return s.hub.Close()
+	err := s.hub.Close()
+	if lost := s.backends.close(ctx); lost != nil {
+		s.log.Error("the backend was not told everything", "error", lost)
+	}
+	return err
 }
 
 // Close stops the server at once.
@@ -173,7 +189,9 @@ func (s *Server) Close() {
 	s.sockets.closeNow()
 	s.socketIO.closeNow()
 	_ = s.http.Close()
-	if err := s.end(); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.end(ctx); err != nil {
 		s.log.Error("closing the channels", "error", err)
 	}
 }

@@ -87,7 +87,7 @@ func (a *Asker) read(response *http.Response, answer any) error {
 // proxy's own.
 func readRefusal(status int, body []byte) error {
 	var refusal struct {
-		Error *Error `json:"error"`
+		Error *struct{ Code, Message string }
 	}
 	if json.Unmarshal(body, &refusal) != nil || refusal.Error == nil || !isCode(refusal.Error.Code) {
 		return fmt.Errorf("%w, without an error in JSON", statusError(status))

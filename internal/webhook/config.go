@@ -31,6 +31,9 @@ type Endpoint struct {
 	Secrets []string `json:"secrets"`
 	// Types are the events that the endpoint wants: names, and beginnings of names with a "*" after them. All.
 	Types []string `json:"types,omitempty"`
+	// Wants says whether the endpoint is to have events about a channel. It is called by whoever calls Send. Nil: those of
+	// all channels.
+	Wants func(channel string) bool `json:"-"`
 	// Headers are sent along.
 	Headers map[string]string `json:"headers,omitempty"`
 	// Timeout is how long a request may take, from connecting to the end of the answer. 5 s.
@@ -100,8 +103,12 @@ func (e *Endpoint) validate() error {
 	return nil
 }
 
-// wants says whether the endpoint is to have events of a type.
-func (e *Endpoint) wants(kind string) bool {
+// wants says whether the endpoint is to have such an event.
+func (e *Endpoint) wants(event *Event) bool {
+	return e.wantsType(event.Type) && (event.Channel == "" || e.Wants == nil || e.Wants(event.Channel))
+}
+
+func (e *Endpoint) wantsType(kind string) bool {
 	for _, pattern := range e.Types {
 		if beginning, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasPrefix(kind, beginning) || pattern == kind {
 			return true

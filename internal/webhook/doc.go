@@ -6,6 +6,5 @@
 // addresses are, where clouds keep the credentials of the machine: see [NewTransport]. Redirects are not followed, so that no
 // answer can send a request elsewhere.
 //
-// What is sent is in [Event] and [Question]. The types of the events, their data, the kinds of questions and the answers to
-// them are in this package too; docs/webhooks.md tells backends about them.
+// What events and questions say is no business of this package: package clients has it, and docs/webhooks.md tells backends.
 package webhook

@@ -141,7 +141,7 @@ func flush(t testing.TB, s *webhook.Sender) {
 
 // numbered is the n-th event of a test.
 func numbered(n int) webhook.Event {
-	return webhook.Event{Type: webhook.TypeSubscribed, ID: fmt.Sprint(n), Data: webhook.Subscribed{Client: "c", Channel: "news"}}
+	return webhook.Event{Type: "subscribed", ID: fmt.Sprint(n), Data: about{Client: "c", Channel: "news"}}
 }
 
 // send sends events numbered from 0.
@@ -224,3 +224,25 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// What is asked and told is the business of whoever asks and tells.
+type (
+	about struct {
+		Channel string          `json:"channel"`
+		Client  string          `json:"client"`
+		User    string          `json:"user,omitempty"`
+		Message json.RawMessage `json:"message,omitempty"`
+	}
+	rpcQuestion struct {
+		Client, Method string
+		Data           json.RawMessage
+	}
+	rpcAnswer       struct{ Data json.RawMessage }
+	connectQuestion struct{ Client, Token string }
+	connectAnswer   struct {
+		User     string
+		Info     json.RawMessage
+		Channels []string
+		Expires  float64
+	}
+)

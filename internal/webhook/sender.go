@@ -76,7 +76,7 @@ func (s *Sender) Send(event Event) bool {
 	var encoded []byte
 	taken := true
 	for _, e := range s.endpoints {
-		if !e.wants(event.Type) {
+		if !e.wants(&event) {
 			continue
 		}
 		if encoded == nil {

@@ -23,7 +23,7 @@ func TestSend(t *testing.T) {
 		URL: backend.URL + "/hook?key=k", Headers: map[string]string{"X-Site": "a", "user-agent": "mine"},
 	}}})
 	at := time.Date(2026, 1, 2, 15, 4, 5, 123456789, time.FixedZone("", 3600))
-	s.Send(webhook.Event{Type: webhook.TypePublished, ID: "e1", Time: at, Data: webhook.Published{
+	s.Send(webhook.Event{Type: "published", ID: "e1", Time: at, Data: about{
 		Channel: "rooms/1", Client: "c1", User: "ana", Message: json.RawMessage(`{"offset":1,"data":"안녕"}`),
 	}})
 	s.Send(webhook.Event{Type: "of \"another\" kind"})

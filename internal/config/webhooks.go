@@ -1,0 +1,177 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"baro.dev/channel"
+	"baro.dev/internal/auth"
+	"baro.dev/internal/server"
+	"baro.dev/internal/webhook"
+)
+
+// Webhooks are how the backend is told what happens, and asked: see [server.Webhooks].
+type Webhooks struct {
+	Endpoints   []Endpoint `yaml:"endpoints"`
+	QueueEvents int        `yaml:"queue_events"`
+	QueueBytes  size       `yaml:"queue_bytes"`
+	Questions   Questions  `yaml:"questions"`
+}
+
+// Questions are what the backend is asked.
+type Questions struct {
+	Connect *Question `yaml:"connect"`
+	RPC     *Question `yaml:"rpc"`
+}
+
+// An Endpoint is whom events go to: see [webhook.Endpoint]. A secret may be several, with white space between them; without one
+// it is that of the environment.
+type Endpoint struct {
+	URL         string            `yaml:"url"`
+	Secret      string            `yaml:"secret"`
+	SecretFile  path              `yaml:"secret_file"`
+	Events      []string          `yaml:"events"`
+	Channels    []pattern         `yaml:"channels"`
+	Headers     map[string]string `yaml:"headers"`
+	Timeout     duration          `yaml:"timeout"`
+	BatchEvents int               `yaml:"batch_events"`
+	BatchBytes  size              `yaml:"batch_bytes"`
+	BatchDelay  duration          `yaml:"batch_delay"`
+	Concurrency int               `yaml:"concurrency"`
+	MaxAge      duration          `yaml:"max_age"`
+
+	secrets []string
+}
+
+func (e *Endpoint) check() (err error) {
+	if e.secrets, err = secretsOf(e.Secret, e.SecretFile); err != nil {
+		return err
+	}
+	s, err := webhook.New(webhook.Config{Endpoints: []webhook.Endpoint{e.endpoint(webhook.NewSecret())}})
+	if err != nil {
+		return without("webhook: endpoint 1: ", err)
+	}
+	return s.Close(context.Background()) // it has nothing to send
+}
+
+// endpoint is what webhook makes of it; secret is for want of one of its own.
+func (e *Endpoint) endpoint(secret ...string) webhook.Endpoint {
+	o := webhook.Endpoint{
+		URL: e.URL, Secrets: e.secrets, Types: e.Events, Headers: e.Headers, Timeout: e.Timeout.std(),
+		BatchEvents: e.BatchEvents, BatchBytes: int(e.BatchBytes), BatchDelay: e.BatchDelay.std(),
+		Concurrency: e.Concurrency, MaxAge: e.MaxAge.std(),
+	}
+	if len(o.Secrets) == 0 {
+		o.Secrets = secret
+	}
+	if len(e.Channels) > 0 {
+		var wanted []channel.Pattern
+		for _, p := range e.Channels {
+			wanted = append(wanted, p.Pattern)
+		}
+		rights := auth.Rights{Subscribe: wanted} // as everywhere, ** is not the channels of users
+		o.Wants = func(name string) bool { return rights.May(auth.Subscribe, name) }
+	}
+	return o
+}
+
+// A Question is whom the server asks: see [webhook.AskerConfig].
+type Question struct {
+	URL            string            `yaml:"url"`
+	Secret         string            `yaml:"secret"`
+	SecretFile     path              `yaml:"secret_file"`
+	Headers        map[string]string `yaml:"headers"`
+	ClientHeaders  []string          `yaml:"client_headers"` // of the client's request, that connect is told
+	Timeout        duration          `yaml:"timeout"`
+	Concurrency    int               `yaml:"concurrency"`
+	MaxWaiting     int               `yaml:"max_waiting"`
+	MaxAnswerBytes size              `yaml:"max_answer_bytes"`
+
+	secrets []string
+}
+
+func (q *Question) check() (err error) {
+	if q.secrets, err = secretsOf(q.Secret, q.SecretFile); err != nil {
+		return err
+	}
+	a, err := webhook.NewAsker(*q.asker(webhook.NewSecret()))
+	if err != nil {
+		return without("webhook: ", err)
+	}
+	return a.Close()
+}
+
+func (q *Questions) check() error {
+	if q.RPC != nil && q.RPC.ClientHeaders != nil {
+		return errors.New("client_headers are for connect: what a client asks later comes without headers")
+	}
+	return nil
+}
+
+// asker is what webhook makes of it; nil of nil.
+func (q *Question) asker(secret ...string) *webhook.AskerConfig {
+	if q == nil {
+		return nil
+	}
+	o := &webhook.AskerConfig{
+		URL: q.URL, Secrets: q.secrets, Headers: q.Headers, Timeout: q.Timeout.std(), Concurrency: q.Concurrency,
+		MaxWaiting: q.MaxWaiting, MaxAnswerBytes: int(q.MaxAnswerBytes),
+	}
+	if len(o.Secrets) == 0 {
+		o.Secrets = secret
+	}
+	return o
+}
+
+// without takes off what the place of a mistake says better.
+func without(prefix string, err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), prefix))
+}
+
+func secretsOf(secret string, file path) ([]string, error) {
+	if secret != "" && file != "" {
+		return nil, errors.New("secret and secret_file: there can be one of them")
+	}
+	if file != "" {
+		text, err := readBounded(string(file))
+		if err != nil {
+			return nil, err
+		}
+		secret = string(text)
+		if strings.TrimSpace(secret) == "" {
+			return nil, fmt.Errorf("%s is empty", file)
+		}
+	}
+	return strings.Fields(secret), nil
+}
+
+// config is what the server makes of it. Where no secret is given it is that of the environment.
+func (w *Webhooks) config(lookup func(string) (string, bool)) (server.Webhooks, error) {
+	var c server.Webhooks
+	text, err := secretOf("BARO_WEBHOOK_SECRET", lookup)
+	if err != nil {
+		return c, err
+	}
+	secrets := strings.Fields(text)
+	c.Events = webhook.Config{QueueEvents: w.QueueEvents, QueueBytes: int64(w.QueueBytes)}
+	for i := range w.Endpoints {
+		c.Events.Endpoints = append(c.Events.Endpoints, w.Endpoints[i].endpoint(secrets...))
+		if len(c.Events.Endpoints[i].Secrets) == 0 {
+			return c, fmt.Errorf("webhooks.endpoints[%d]: %w", i, errNoSecret)
+		}
+	}
+	c.Connect, c.RPC = w.Questions.Connect.asker(secrets...), w.Questions.RPC.asker(secrets...)
+	for kind, asked := range map[string]*webhook.AskerConfig{"connect": c.Connect, "rpc": c.RPC} {
+		if asked != nil && len(asked.Secrets) == 0 {
+			return c, fmt.Errorf("webhooks.questions.%s: %w", kind, errNoSecret)
+		}
+	}
+	if w.Questions.Connect != nil {
+		c.ConnectHeaders = w.Questions.Connect.ClientHeaders
+	}
+	return c, nil
+}
+
+var errNoSecret = errors.New(`there is no secret to sign with: give secret_file, secret, or BARO_WEBHOOK_SECRET in the environment; echo "whsec_$(openssl rand -base64 32)" makes one`)
