@@ -33,6 +33,8 @@ type sockets struct {
 	server   *Server
 	plain    ws.Server
 	envelope ws.Server
+
+	plainFormat, envelopeFormat *socketFormat
 }
 
 // socketClient is the Data of a connection.
@@ -50,23 +52,23 @@ func (c *socketClient) Close(why clients.Reason) {
 	_ = c.socket.Close(ws.StatusCode(why.Number), why.Text)
 }
 
-// socketFormat is how a message is sent.
+// socketFormat is how a message is sent, and by whom.
 type socketFormat struct {
+	server  *ws.Server
 	prepare func(*channel.Message) *ws.PreparedMessage
 }
 
-var (
-	plainFormat = &socketFormat{func(m *channel.Message) *ws.PreparedMessage {
-		t := ws.Text
-		if m.Binary {
-			t = ws.Binary
-		}
-		return prepared(t, m.Data)
-	}}
-	envelopeFormat = &socketFormat{func(m *channel.Message) *ws.PreparedMessage {
-		return prepared(ws.Text, m.AppendJSON(nil))
-	}}
-)
+func preparePlain(m *channel.Message) *ws.PreparedMessage {
+	t := ws.Text
+	if m.Binary {
+		t = ws.Binary
+	}
+	return prepared(t, m.Data)
+}
+
+func prepareEnvelope(m *channel.Message) *ws.PreparedMessage {
+	return prepared(ws.Text, m.AppendJSON(make([]byte, 0, len(m.Data)+160)))
+}
 
 // prepared prepares what the hub has checked.
 func prepared(t ws.MessageType, data []byte) *ws.PreparedMessage {
@@ -94,6 +96,8 @@ func newSockets(s *Server) *sockets {
 	o.Subprotocols = []string{subprotocolJSON}
 	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
 	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close}
+	k.plainFormat = &socketFormat{&k.plain, preparePlain}
+	k.envelopeFormat = &socketFormat{&k.envelope, prepareEnvelope}
 	return k
 }
 
@@ -112,10 +116,9 @@ type joiningKey struct{}
 // serve answers a request for a WebSocket. client.leave is called when the connection is over, or has not come about.
 func (k *sockets) serve(w http.ResponseWriter, r *http.Request, j *joining) {
 	client := j.client
-	client.format = plainFormat
-	server := &k.plain
+	client.format = k.plainFormat
 	if hasToken(r.Header["Sec-Websocket-Protocol"], subprotocolJSON) {
-		j.client.format, server = envelopeFormat, &k.envelope
+		client.format = k.envelopeFormat
 	}
 	if j.from == channel.Now() {
 		// The client is told that it is connected before it has joined: what is published from here on is for it.
@@ -123,7 +126,7 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request, j *joining) {
 			j.start = channel.After(batch.Next)
 		}
 	}
-	server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
+	client.format.server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
 	if !j.opened {
 		client.leave()
 	}
@@ -150,7 +153,7 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From) error {
 	for {
 		batch, err := k.server.hub.Read(client.name, from, catchUpBytes)
-		if errors.Is(err, channel.ErrNotRecoverable) && client.format == envelopeFormat {
+		if errors.Is(err, channel.ErrNotRecoverable) && client.format == k.envelopeFormat {
 			if batch, err = k.server.hub.Read(client.name, channel.Now(), 0); err == nil {
 				err = k.write(c, prepared(ws.Text, resetEnvelope(batch.Next)))
 			}
@@ -203,12 +206,18 @@ func (k *sockets) write(c *ws.Socket, p *ws.PreparedMessage) error {
 
 // join has what is published from now on sent. A client that is too slow for it is closed by its queue.
 func (k *sockets) join(c *ws.Socket, client *socketClient, from channel.From) error {
-	format := client.format
 	var err error
-	client.subscription, err = k.server.hub.Join(client.name, from, channel.SubscriberFunc(func(m *channel.Message) {
-		_ = c.SendPrepared(channel.Shared(m, format, format.prepare))
-	}), client.client.Member())
+	client.subscription, err = k.server.hub.Join(client.name, from, client, client.client.Member())
 	return err
+}
+
+// Deliver implements [channel.Subscriber]: all who get a message in the same format get it together.
+func (c *socketClient) Deliver(m *channel.Message) {
+	if all, ok := channel.Gather(m, c.format, c.format.cast); ok {
+		all.to = append(all.to, c.socket)
+		return
+	}
+	_ = c.socket.SendPrepared(c.format.prepare(m))
 }
 
 // close leaves the channel.

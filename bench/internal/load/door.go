@@ -42,7 +42,8 @@ type Publish struct {
 
 // request makes a request for a number of messages, all alike.
 func (p *Publish) request(t Target, payload string, count int) []byte {
-	path, body := p.BatchPath, ""
+	var body string
+	path := p.BatchPath
 	if count == 1 {
 		path, body = p.Path, p.Body(payload)
 	} else {

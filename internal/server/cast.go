@@ -1,0 +1,36 @@
+package server
+
+import (
+	"sync"
+
+	"baro.dev/channel"
+	"baro.dev/ws"
+)
+
+// cast is a message on its way to all WebSockets of one format that get it. Their event loops send it, so that what is
+// published in quick succession leaves in one write for each.
+type cast struct {
+	format  *socketFormat
+	message *ws.PreparedMessage
+	to      []*ws.Socket
+}
+
+var casts = sync.Pool{New: func() any { return new(cast) }}
+
+func (f *socketFormat) cast(m *channel.Message) *cast {
+	c := casts.Get().(*cast)
+	c.format, c.message = f, f.prepare(m)
+	return c
+}
+
+// Delivered implements [channel.Gathering]. A client alone gets the message right here: that is faster than another goroutine.
+func (c *cast) Delivered() {
+	if len(c.to) == 1 {
+		_ = c.to[0].SendPrepared(c.message)
+	} else {
+		c.format.server.Multicast(c.to, c.message)
+	}
+	clear(c.to)
+	*c = cast{to: c.to[:0]}
+	casts.Put(c)
+}
