@@ -250,7 +250,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.end(why)
 	s.server.set.Logger.Debug("session breaks the protocol", "remote", r.RemoteAddr, "error", why)
 	if errors.Is(why.Err, errTooLong) {
-		w.Header().Set("Connection", "close")
+		if r.ProtoMajor < 3 { // which has no such field
+			w.Header().Set("Connection", "close")
+		}
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}

@@ -62,6 +62,7 @@ func serve(c *cobra.Command, o *serveOptions) error {
 		return usageError{err}
 	}
 	o.Server.Log, o.Server.Version = log, version()
+	slog.SetDefault(log) // also what libraries report by package log
 	s, err := server.New(o.Server)
 	if err != nil {
 		return usageError{err}
@@ -128,6 +129,8 @@ func announce(w io.Writer, urls []string, c *server.Config) {
 // listenError says what to do about an address that cannot be had.
 func listenError(address string, err error) error {
 	switch {
+	case errors.Is(err, server.ErrHTTP3):
+		return fmt.Errorf("cannot listen on %s for HTTP/3: %w; without --http3 the server begins all the same", address, err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("cannot listen on %s: something else does already; choose another address with --listen", address)
 	case errors.Is(err, syscall.EACCES):

@@ -3,7 +3,6 @@ package webtransport
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,20 +19,29 @@ import (
 
 // Server is an HTTP/3 server with WebTransport. All methods may be called concurrently.
 type Server struct {
-	// HTTP3 is the server of everything else. NewServer has set its Handler, TLSConfig and QUICConfig; the latter and what is not
-	// about listening may be changed before the server is in use. There, MaxIncomingStreams is how many requests, WebSockets and
-	// sessions, which count twice, a client may have on one connection: 100 by default.
+	// HTTP3 is the server of everything else. NewServer has set its Handler, TLSConfig and QUICConfig; the latter and what is
+	// not about listening may be changed before the server is in use. There, MaxIncomingStreams is how many requests,
+	// WebSockets and sessions, which count twice, a client may have on one connection: 100 by default. With an IdleTimeout a
+	// connection is closed that has had no request for so long; one whose head has not come yet is none.
 	HTTP3 *http3.Server
+	// Admit is called for each new connection, before its handshake: an error refuses it. It must not block. ctx ends with the
+	// connection, or with a handshake that fails. nil: all are welcome.
+	Admit func(ctx context.Context, client *quic.ClientInfo) error
 
 	handler http.Handler
 	wt      wt.Server
-	port    atomic.Int64
+	altSvc  atomic.Pointer[string]
 	linger  time.Duration
 
-	mu       sync.Mutex
-	requests int // that are being served
-	draining bool
-	idle     chan struct{} // closed when there are none any more, while draining
+	shaking atomic.Int64 // connections whose handshake is under way
+	serving sync.WaitGroup
+
+	mu         sync.Mutex
+	transports map[*quic.Transport]struct{}
+	conns      map[*conn]struct{}
+	draining   bool
+	closed     bool
+	empty      chan struct{} // closed when there are no connections any more, while draining
 }
 
 const (
@@ -42,8 +50,9 @@ const (
 	// connWindow is how much a client may send on all streams of a connection that nobody has read yet, in bytes: twice
 	// what it may send on one, so that a session whose handlers are slow does not stop the others.
 	connWindow = 1 << 20
-	// settle is how long what has been answered may take to arrive before all ends.
-	settle = 100 * time.Millisecond
+	// manyShaking is from how many handshakes on a client has to show first that it is where its packets say that they come
+	// from (RFC 9000 8.1.2), which costs a round trip. Until then whoever forges addresses could make them many.
+	manyShaking = 256
 )
 
 // NewServer returns a server. handler is for all requests: polling, WebSocket over HTTP/3 (RFC 9220) and WebTransport, which
@@ -54,16 +63,11 @@ func NewServer(handler http.Handler, config *tls.Config) *Server {
 		Handler:    http.HandlerFunc(s.serveHTTP),
 		TLSConfig:  http3.ConfigureTLSConfig(config),
 		QUICConfig: &quic.Config{KeepAlivePeriod: keepAlive, InitialConnectionReceiveWindow: connWindow},
-		ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
 	}
 	s.wt.H3 = s.HTTP3
 	s.wt.CheckOrigin = func(*http.Request) bool { return true } // engineio has
 	return s
 }
-
-type connKey struct{}
 
 // ListenAndServe serves what arrives at a UDP address, "" meaning ":443", until the server is closed: then the error is
 // http.ErrServerClosed.
@@ -80,12 +84,43 @@ func (s *Server) ListenAndServe(addr string) error {
 }
 
 // Serve is ListenAndServe for a socket, which it does not close.
-func (s *Server) Serve(c net.PacketConn) error {
-	if a, ok := c.LocalAddr().(*net.UDPAddr); ok {
-		s.port.Store(int64(a.Port))
+func (s *Server) Serve(socket net.PacketConn) error {
+	transport := &quic.Transport{
+		Conn:                socket,
+		ConnContext:         s.admit,
+		VerifySourceAddress: func(net.Addr) bool { return s.shaking.Load() >= manyShaking },
 	}
-	err := s.wt.Serve(c)
-	if errors.Is(err, context.Canceled) {
+	if !s.begin(transport) {
+		return http.ErrServerClosed
+	}
+	defer s.end(transport)
+	config := &quic.Config{}
+	if s.HTTP3.QUICConfig != nil {
+		config = s.HTTP3.QUICConfig.Clone()
+	}
+	config.EnableDatagrams, config.EnableStreamResetPartialDelivery = true, true // WebTransport has to have them
+	l, err := transport.ListenEarly(s.HTTP3.TLSConfig, config)
+	if err != nil {
+		return s.orClosed(err)
+	}
+	if a, ok := socket.LocalAddr().(*net.UDPAddr); ok {
+		value := fmt.Sprintf(`%s=":%d"; ma=2592000`, http3.NextProtoH3, a.Port)
+		s.altSvc.Store(&value)
+	}
+	for {
+		c, err := l.Accept(context.Background())
+		if err != nil {
+			return s.orClosed(err)
+		}
+		s.serve(c)
+	}
+}
+
+// orClosed is err, unless it is because the server was closed.
+func (s *Server) orClosed(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return http.ErrServerClosed
 	}
 	return err
@@ -94,73 +129,30 @@ func (s *Server) Serve(c net.PacketConn) error {
 // SetAltSvc adds to h, the header of an answer over TCP, that the same host can be reached over HTTP/3 (RFC 7838 3). Browsers
 // then use it for polling and WebSocket as well; WebTransport does not need it.
 func (s *Server) SetAltSvc(h http.Header) {
-	if port := s.port.Load(); port != 0 {
-		h.Add("Alt-Svc", fmt.Sprintf(`%s=":%d"; ma=2592000`, http3.NextProtoH3, port))
-	}
-}
-
-// Shutdown waits until all requests have been answered and all sessions of WebTransport have ended, and closes the server. New
-// requests are refused. It is for engineio.Server.Shutdown, which goes first, to end the sessions. When ctx is done, what is left is
-// cut, and Shutdown returns context.Cause(ctx).
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	if s.idle == nil {
-		s.idle = make(chan struct{})
-		if s.requests == 0 {
-			close(s.idle)
-		}
-	}
-	idle := s.idle
-	s.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		_ = s.Close()
-		return context.Cause(ctx)
-	}
-	timer := time.NewTimer(settle)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return s.Close()
-}
-
-// Close ends all connections at once, and waits until their requests have been served.
-func (s *Server) Close() error { return s.wt.Close() }
-
-func (s *Server) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.requests++
-	return true
-}
-
-func (s *Server) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests--
-	if s.requests == 0 && s.idle != nil {
-		close(s.idle)
+	if value := s.altSvc.Load(); value != nil {
+		h.Add("Alt-Svc", *value)
 	}
 }
 
 // serveHTTP serves a request.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.begin() {
-		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+	c := r.Context().Value(connKey{}).(*conn)
+	if !c.begin() {
+		// Not 503: the client may ask again, elsewhere, and an EventSource would never do so after an answer.
+		str := w.(http3.HTTPStreamer).HTTPStream()
+		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
 		return
 	}
-	defer s.end()
+	defer c.end()
+	a := &answer{writer: w.(writer)}
 	if r.Method == http.MethodConnect && (r.Proto == "webtransport" || r.Proto == "webtransport-h3") {
-		v := &visit{server: s, w: w, r: r}
+		v := &visit{server: s, w: a, r: r}
 		defer v.end()
 		r = engineio.WithStream(r, v.open)
 	}
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(a, r)
+	if r.Method != http.MethodConnect {
+		a.end()
+	}
 }

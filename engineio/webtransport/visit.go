@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	wt "github.com/quic-go/webtransport-go"
 )
@@ -94,10 +93,8 @@ func (v *visit) end() {
 
 // linger waits for the client to end the session, for a time that begins at start.
 func (v *visit) linger(start time.Time) {
-	d := v.server.linger
-	if c, ok := v.r.Context().Value(connKey{}).(*quic.Conn); ok {
-		d = min(d+4*c.ConnectionStats().SmoothedRTT, mostLinger)
-	}
+	c := v.r.Context().Value(connKey{}).(*conn)
+	d := min(v.server.linger+4*c.quic.ConnectionStats().SmoothedRTT, mostLinger)
 	timer := time.NewTimer(d - time.Since(start))
 	defer timer.Stop()
 	select {

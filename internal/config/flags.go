@@ -21,8 +21,10 @@ type Config struct {
 func (c *Config) Flags(f *pflag.FlagSet) {
 	s, ch := &c.Server, &c.Server.Channels
 	f.StringVarP(&s.Listen, "listen", "l", ":8000", "address to serve on")
-	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, and HTTP/2")
+	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP")
 	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)")
+	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
+	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
 	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated")
 	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
 	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
@@ -36,7 +38,7 @@ func (c *Config) Flags(f *pflag.FlagSet) {
 	f.IntVar(&ch.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go")
 	sizeVar(f, &ch.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together")
 	sizeVar(f, &ch.MaxMessageBytes, "max-message-bytes", 256<<10, "`bytes` of a message")
-	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections, and streams, waiting polls and WebSockets on them")
+	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
 	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
 	f.DurationVar(&s.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")

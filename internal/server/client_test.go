@@ -221,12 +221,18 @@ func readPolls(ctx context.Context, c *http.Client, url, query, after string, ac
 	}
 }
 
-func readWebSocket(ctx context.Context, c *http.Client, url, after string, accept func(channel.Message) bool) error {
+func readWebSocket(ctx context.Context, _ *http.Client, url, after string, accept func(channel.Message) bool) error {
+	return readWebSocketWith(ctx, nil, url, after, accept)
+}
+
+// readWebSocketWith is readWebSocket over streams, if there are any.
+func readWebSocketWith(ctx context.Context, streams ws.Streams, url, after string, accept func(channel.Message) bool) error {
 	if after == "" {
 		after = "oldest"
 	}
 	conn, _, err := ws.Dial(ctx, url+"?after="+after, &ws.DialOptions{
 		Subprotocols: []string{subprotocolJSON},
+		Streams:      streams,
 		Limits:       ws.Limits{MaxMessageSize: 4 << 20},
 	})
 	if err != nil {

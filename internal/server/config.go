@@ -17,6 +17,11 @@ type Config struct {
 	Listen string
 	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, and HTTP/2 too.
 	TLSCert, TLSKey string
+	// HTTP3 insists on HTTP/3, which needs TLS: [Server.Listen] fails if UDP cannot be had on the same port. Without it the
+	// server speaks HTTP/3 if it can, and says so in the log if it cannot.
+	HTTP3 bool
+	// NoHTTP3 leaves out HTTP/3, and with it WebTransport.
+	NoHTTP3 bool
 
 	// AllowOrigins are the origins, beside the server's own, whose pages may use the server: "https://example.com". With
 	// Dev, "*" allows all.
@@ -43,8 +48,8 @@ type Config struct {
 
 	// Channels bounds what is kept: see [channel.Options] for the defaults.
 	Channels channel.Options
-	// MaxConnections is how many TCP connections there may be, and how many streams, waiting polls and WebSockets, of
-	// which one HTTP/2 connection carries many. 65,536.
+	// MaxConnections is how many connections there may be, of TCP and QUIC together, and how many streams, waiting polls and
+	// WebSockets, of which one connection of HTTP/2 or HTTP/3 carries many. 65,536.
 	MaxConnections int
 	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
 	QueueBytes int
@@ -169,6 +174,7 @@ func (c *Config) validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		errs = append(errs, errors.New("a TLS certificate and its key are given together or not at all"))
 	}
+	errs = append(errs, c.validateHTTP3())
 	positive := []struct {
 		name string
 		ok   bool

@@ -28,6 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.bound(w, r)
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
+	s.announceHTTP3(h, r)
 
 	name, isChannel := strings.CutPrefix(r.URL.Path, channelPrefix)
 	upgrade := asksForWebSocket(r)
@@ -64,7 +65,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) bound(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	limit := s.config.WriteTimeout
-	if r.ContentLength != 0 && r.Method != http.MethodConnect {
+	if mayHaveBody(r) && r.Method != http.MethodConnect {
 		_ = control.SetReadDeadline(time.Now().Add(s.config.BodyTimeout))
 		limit += s.config.BodyTimeout // the answer comes after the body, and HTTP/2 resets a stream whose time is over
 	}
@@ -145,7 +146,7 @@ func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name strin
 // read answers a reader over the transport that it accepts.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q query) {
 	w.Header().Add("Vary", "Accept")
-	if r.ContentLength != 0 {
+	if mayHaveBody(r) {
 		// The end of a client that still has to send a body would go unnoticed.
 		w.Header().Set("Connection", "close")
 		s.fail(w, r, badRequest("unexpected_body", "a "+r.Method+" has no body; POST publishes"))

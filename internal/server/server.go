@@ -41,6 +41,7 @@ type Server struct {
 
 	http     *http.Server
 	listener net.Listener
+	http3    *overUDP // nil: there is none
 }
 
 // New makes a server. It does not listen yet.
@@ -83,6 +84,9 @@ func New(config Config) (*Server, error) {
 	}
 	if p.certificate != nil {
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*p.certificate}}
+		if !config.NoHTTP3 {
+			s.http3 = newOverUDP(s, *p.certificate)
+		}
 	}
 	if err := s.open(); err != nil {
 		p.close()
@@ -135,11 +139,14 @@ func (s *Server) Listen() error {
 		return err
 	}
 	s.listener = l
-	return nil
+	return s.listenUDP()
 }
 
 // Serve serves what [Server.Listen] listens on, until Shutdown or Close; it returns nil then, at once.
 func (s *Server) Serve() error {
+	if s.http3 != nil {
+		go s.http3.serve()
+	}
 	var err error
 	if s.config.TLSCert != "" {
 		err = s.http.ServeTLS(s.listener, "", "")
@@ -160,8 +167,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	var gone sync.WaitGroup
 	gone.Go(func() { s.sockets.shutdown(ctx) })
 	gone.Go(func() { s.socketIO.shutdown(ctx) })
+	var cut error
+	gone.Go(func() { cut = s.http3.shutdown(ctx) })
 	err := s.http.Shutdown(ctx)
 	gone.Wait()
+	if err == nil {
+		err = cut
+	}
 	if err == nil {
 		err = s.slots.wait(ctx)
 	}
@@ -188,6 +200,7 @@ func (s *Server) Close() {
 	s.stop()
 	s.sockets.closeNow()
 	s.socketIO.closeNow()
+	s.http3.closeNow()
 	_ = s.http.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

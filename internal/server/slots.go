@@ -67,8 +67,9 @@ func (s *slots) wait(ctx context.Context) error {
 	}
 }
 
-// connections counts TCP connections, by the hooks of [http.Server]. Those beyond the bound are told so by an answer to
-// their request, as long as they are not too many themselves.
+// connections counts connections: those of TCP by the hooks of [http.Server], those of QUIC before their handshake. TCP
+// connections beyond the bound are told so by an answer to their request, as long as they are not too many themselves; those of QUIC
+// are refused, upon which clients try TCP.
 type connections struct {
 	max  int64
 	open atomic.Int64
@@ -98,6 +99,16 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		// A hijacked connection is a WebSocket: it has a slot.
 		c.open.Add(-1)
 	}
+}
+
+// admit is for a QUIC connection, which ctx ends with.
+func (c *connections) admit(ctx context.Context) error {
+	if c.open.Add(1) > c.max {
+		c.open.Add(-1)
+		return errFull
+	}
+	context.AfterFunc(ctx, func() { c.open.Add(-1) })
+	return nil
 }
 
 func isBeyondBound(r *http.Request) bool {

@@ -46,6 +46,8 @@ func newSocketIO(s *Server) *socketIO {
 			PingTimeout:       s.config.WriteTimeout,
 			MaxHTTPBufferSize: max(1_000_000, envelopeOverhead*int64(s.config.Channels.MaxMessageBytes)+1<<10),
 			MaxBuffered:       s.config.QueueBytes,
+			Transports:        transports(&s.config),
+			AllowEIO3:         true, // any official client is welcome
 			Logger:            s.log,
 		},
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // asksForWebSocket says whether a request is the beginning of a WebSocket, well-formed or not: over HTTP/1.1 (RFC 6455
-// section 4.1) or as an extended CONNECT (RFC 8441 section 4).
+// section 4.1) or as an extended CONNECT over HTTP/2 (RFC 8441 section 4) or HTTP/3 (RFC 9220).
 func asksForWebSocket(r *http.Request) bool {
 	if r.Method == http.MethodConnect {
-		return r.Header.Get(":protocol") == "websocket"
+		return r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket"
 	}
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && hasToken(r.Header["Upgrade"], "websocket")
 }
