@@ -37,6 +37,7 @@ type more struct {
 	ended  context.CancelFunc
 	expiry *time.Timer
 	limits map[*Rule]*rate.Limiter
+	turn   sync.Mutex // held, without mu, while a part of what one of the channels missed is handed over
 }
 
 // rest is what the client has that does something. mu is held.
@@ -45,6 +46,13 @@ func (c *Client) rest() *more {
 		c.more = new(more)
 	}
 	return c.more
+}
+
+// turn is whose turn it is among the channels that catch up.
+func (c *Client) turn() *sync.Mutex {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &c.rest().turn
 }
 
 // end ends what goes on by itself, when the client has left.

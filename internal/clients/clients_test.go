@@ -62,6 +62,8 @@ func (l *link) lastCall() clients.Call {
 	return l.calls[len(l.calls)-1]
 }
 
+func (l *link) HasRoom() bool { return l.room == nil }
+
 func (l *link) Room(ctx context.Context) error {
 	if l.room == nil {
 		return nil

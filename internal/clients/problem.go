@@ -46,6 +46,7 @@ var (
 	ErrCalls       = &Error{http.StatusServiceUnavailable, 1008, "too_many_calls", "too many calls are under way"}
 	ErrClientGone  = &Error{http.StatusBadGateway, 1009, "client_gone", "the client left before it answered"}
 	ErrKeys        = &Error{http.StatusServiceUnavailable, 1010, "keys_unavailable", "the keys that verify tokens cannot be had at the moment"}
+	ErrBusy        = &Error{http.StatusTooManyRequests, 1011, "too_many_commands", "too many commands of the client are under way"}
 	ErrRequest     = &Error{http.StatusBadRequest, 1500, "invalid_request", "the request is malformed"}
 	ErrCredentials = &Error{http.StatusUnauthorized, 1501, "unauthorized", "a token is needed"}
 	ErrExpired     = &Error{http.StatusUnauthorized, 1502, "token_expired", "the token has expired"}

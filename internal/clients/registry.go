@@ -105,8 +105,10 @@ type Multiplexer interface {
 	Unsubscribed(name string, why *Error)
 	// Call hands over a call, which is answered by [Client.Answer].
 	Call(c Call)
-	// Room waits until little of what was handed over waits to be sent, and says why not if it does not come to that. Alone
-	// of all it blocks.
+	// HasRoom says whether little of what was handed over waits to be sent.
+	HasRoom() bool
+	// Room waits until it does. Where that does not come about in time it ends the connection, and the error says why; it is
+	// that of ctx when this is done before. Alone of all methods it blocks.
 	Room(ctx context.Context) error
 }
 
@@ -117,6 +119,9 @@ type Reason struct {
 	Code   string
 	Text   string
 }
+
+// ComeBack says whether the client is to connect again.
+func (r Reason) ComeBack() bool { return r.Number < 4500 }
 
 // Why connections end.
 var (

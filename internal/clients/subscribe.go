@@ -65,28 +65,28 @@ func (s *subscription) end() {
 }
 
 // Subscribe has the client get what is published in a channel, and first what it missed. begun is called when it is decided that
-// and where it begins, before the first message is handed over. What was missed and is much is handed over as the client takes
-// it; should the channel be faster, the client is told by [Multiplexer.Unsubscribed]. To begin with the oldest message takes the
-// right to read the history; to go on from a position does not. The error is one that [ErrorOf] knows.
+// and where it begins, before the first message is handed over; it must not block. What was missed is handed over as the client
+// takes it, for all its channels in turn; should a channel be faster, the client is told by [Multiplexer.Unsubscribed]. Who
+// asks for what was there before it came, by [channel.Oldest], must be permitted to read the history; to go on from a position
+// takes no more than to subscribe. The error is one that [ErrorOf] knows.
 func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) error {
+	return c.enter(name, o, false, begun)
+}
+
+// permits says whether the client may subscribe as it asks for.
+func (c *Client) permits(name string, o SubscribeOptions) error {
 	if err := c.May(auth.Subscribe, name); err != nil {
 		return err
-	}
-	settings := c.registry.config.Hub.SettingsOf(name)
-	if o.Newcomer {
-		o.From = settings.Newcomer()
-	}
-	if o.From == channel.Oldest() {
-		if err := c.May(auth.History, name); err != nil {
-			return err
-		}
 	}
 	if o.Presence {
 		if err := c.May(auth.Presence, name); err != nil {
 			return err
 		}
 	}
-	return c.enter(name, o, false, begun)
+	if o.From == channel.Oldest() {
+		return c.May(auth.History, name)
+	}
+	return nil
 }
 
 func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(Start)) error {
@@ -94,25 +94,70 @@ func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(
 	if err := c.reserve(s); err != nil {
 		return err
 	}
-	hub := c.registry.config.Hub
-	batch, err := hub.Read(name, o.From, catchUpBytes)
+	batch, err := s.read(o)
+	start := Start{Position: batch.Next, Presence: o.Presence}
+	if err == nil {
+		start.Offset -= uint64(len(batch.Messages))
+		err = s.begin(start, begun)
+	}
 	if err != nil {
 		c.release(s)
 		return err
 	}
-	start := Start{Position: batch.Next, Presence: o.Presence}
-	start.Offset -= uint64(len(batch.Messages))
-	begun(start)
-	more, err := s.follow(batch, o.Presence)
-	switch {
-	case err != nil:
-		c.lose(s, err)
-	case more:
-		ctx := c.catching()
-		go s.catchUp(ctx, batch.Next, o.Presence)
-	}
+	s.first(start, batch)
 	c.registry.config.Notify(TypeSubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
 	return nil
+}
+
+// begin tells that the subscription begins, unless it was ended already. s.mu is held meanwhile, so that the client is not told
+// of the end first.
+func (s *subscription) begin(start Start, begun func(Start)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrForbidden.With("the subscription was ended before it began")
+	}
+	begun(start)
+	return nil
+}
+
+// first hands the first part of what was missed over, if there is room for it; if not, or if there is more, the rest follows.
+func (s *subscription) first(start Start, batch channel.Batch) {
+	c, more, next := s.client, true, start.Position
+	now := len(batch.Messages) == 0
+	if !now && s.many.HasRoom() {
+		turn := c.turn()
+		if now = turn.TryLock(); now {
+			defer turn.Unlock()
+		}
+	}
+	if now {
+		var err error
+		if more, err = s.follow(batch, start.Presence); err != nil {
+			c.lose(s, err)
+			return
+		}
+		next = batch.Next
+	}
+	if more {
+		go s.catchUp(c.catching(), next, start.Presence)
+	}
+}
+
+// read reads the first part of what the client missed, if it may subscribe. It is asked for after reserve, so that a token that is
+// refreshed meanwhile either is the one asked here, or finds the subscription.
+func (s *subscription) read(o SubscribeOptions) (channel.Batch, error) {
+	if !s.forced {
+		if err := s.client.permits(s.name, o); err != nil {
+			return channel.Batch{}, err
+		}
+	}
+	hub := s.client.registry.config.Hub
+	if o.Newcomer {
+		settings := hub.SettingsOf(s.name)
+		o.From = settings.Newcomer()
+	}
+	return hub.Read(s.name, o.From, catchUpBytes)
 }
 
 // reserve makes s the client's subscription to its channel.
@@ -215,26 +260,41 @@ func (s *subscription) follow(batch channel.Batch, presence bool) (more bool, er
 const maxPresent = 1000
 
 func (s *subscription) catchUp(ctx context.Context, next channel.Position, presence bool) {
-	for {
-		if err := s.many.Room(ctx); err != nil {
-			s.end()
-			s.client.release(s)
-			return // the connection has ended, or is about to
-		}
-		batch, err := s.client.registry.config.Hub.Read(s.name, channel.After(next), catchUpBytes)
-		more := false
-		if err == nil {
-			more, err = s.follow(batch, presence)
-		}
-		if err != nil {
-			s.client.lose(s, err)
+	for more := true; more; {
+		var err error
+		if next, more, err = s.part(ctx, next, presence); err != nil {
+			if ctx.Err() == nil {
+				s.client.lose(s, err)
+			}
 			return
 		}
-		if !more {
-			return
-		}
-		next = batch.Next
 	}
+}
+
+// part hands over a part of what was missed, when it is the subscription's turn and there is room.
+func (s *subscription) part(ctx context.Context, next channel.Position, presence bool) (channel.Position, bool, error) {
+	c := s.client
+	turn := c.turn()
+	turn.Lock()
+	defer turn.Unlock()
+	if err := s.many.Room(ctx); err != nil {
+		return next, false, err // the connection has ended, or is about to
+	}
+	if s.ended() {
+		return next, false, nil
+	}
+	batch, err := c.registry.config.Hub.Read(s.name, channel.After(next), catchUpBytes)
+	if err != nil {
+		return next, false, err
+	}
+	more, err := s.follow(batch, presence)
+	return batch.Next, more, err
+}
+
+func (s *subscription) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Unsubscribe ends a subscription, and says whether there was one.

@@ -34,7 +34,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade := asksForWebSocket(r)
 	// A proxy that takes a refused upgrade for granted would pass on whatever its client says next.
 	isSocketIO := strings.HasPrefix(r.URL.Path, socketIOPath)
-	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && (!isChannel && !isSocketIO || !upgrade) {
+	isMultiplex := r.URL.Path == multiplexPath
+	if r.ProtoMajor == 1 && r.Header["Upgrade"] != nil && (!isChannel && !isSocketIO && !isMultiplex || !upgrade) {
 		h.Set("Connection", "close")
 	}
 
@@ -44,6 +45,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errFull)
 	case isChannel:
 		s.serveChannel(w, r, name, upgrade)
+	case isMultiplex:
+		s.multiplex.serve(w, r, upgrade)
 	case isSocketIO:
 		s.socketIO.serve(w, r)
 	case strings.HasPrefix(r.URL.Path, apiPrefix):

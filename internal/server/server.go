@@ -31,6 +31,7 @@ type Server struct {
 	console  *console.Console
 
 	sockets     *sockets
+	multiplex   *multiplex
 	socketIO    *socketIO
 	api         *api
 	slots       slots
@@ -61,6 +62,7 @@ func New(config Config) (*Server, error) {
 		connections: connections{max: int64(config.MaxConnections)},
 	}
 	s.sockets = newSockets(s)
+	s.multiplex = newMultiplex(s)
 	s.socketIO = newSocketIO(s)
 	s.api = newAPI(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
@@ -166,6 +168,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	var gone sync.WaitGroup
 	gone.Go(func() { s.sockets.shutdown(ctx) })
+	gone.Go(func() { s.multiplex.shutdown(ctx) })
 	gone.Go(func() { s.socketIO.shutdown(ctx) })
 	var cut error
 	gone.Go(func() { cut = s.http3.shutdown(ctx) })
@@ -199,6 +202,7 @@ func (s *Server) end(ctx context.Context) error {
 func (s *Server) Close() {
 	s.stop()
 	s.sockets.closeNow()
+	s.multiplex.closeNow()
 	s.socketIO.closeNow()
 	s.http3.closeNow()
 	_ = s.http.Close()

@@ -2,38 +2,27 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
-	"sync"
+	"net/url"
 	"time"
 
-	"baro.dev/channel"
 	"baro.dev/engineio"
+	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
 	"baro.dev/socketio"
 	"baro.dev/socketio/bundle"
-	"baro.dev/socketio/parser"
 )
 
-const (
-	socketIOPath = "/socket.io/"
-	// maxSubscriptions is to how many channels one client may subscribe.
-	maxSubscriptions = 1000
-)
+const socketIOPath = "/socket.io/"
 
 // socketIO serves channels over Socket.IO: all channels of one client over one connection, over whatever transport it can
-// use.
-//
-// A client emits subscribe (channel, {after}), unsubscribe (channel) and publish (channel, data, {event, id}), each of which
-// is acknowledged; messages come as the event message.
+// use. docs/socketio.md has the events.
 type socketIO struct {
 	server *Server
 	io     *socketio.Server
-}
-
-// member is the Data of a socket.
-type member struct {
-	mu            sync.Mutex
-	subscriptions map[string]*channel.Subscription // nil: the socket has left
 }
 
 func newSocketIO(s *Server) *socketIO {
@@ -56,66 +45,77 @@ func newSocketIO(s *Server) *socketIO {
 	}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
-	k.io.Use(func(c *socketio.Socket) error {
-		if err := s.slots.take(); err != nil {
-			return socketError(err)
-		}
-		context.AfterFunc(c.Context(), s.slots.give) // OnDisconnect is not for a client that leaves before it is connected
-		c.SetData(&member{subscriptions: map[string]*channel.Subscription{}})
-		return nil
-	})
+	k.io.Use(k.admit)
 	k.io.OnConnection(k.connected)
+	k.handle("subscribe", (*guest).onSubscribe)
+	k.handle("unsubscribe", (*guest).onUnsubscribe)
+	k.handle("publish", (*guest).onPublish)
+	k.handle("presence", (*guest).onPresence)
+	k.handle("history", (*guest).onHistory)
+	k.handle("rpc", (*guest).onRPC)
+	k.handle("refresh", (*guest).onRefresh)
 	return k
 }
 
-func (k *socketIO) connected(c *socketio.Socket) {
-	c.On("subscribe", func(e *socketio.Event) {
-		var name string
-		var o subscribeOptions
-		acknowledge(e, bind(e, 1, &name, &o), func() (any, error) { return k.subscribe(c, name, o) })
-	})
-	c.On("unsubscribe", func(e *socketio.Event) {
-		var name string
-		acknowledge(e, e.Bind(&name), func() (any, error) { return unsubscribe(c, name), nil })
-	})
-	c.On("publish", func(e *socketio.Event) {
-		var name string
-		var data parser.Value
-		var o publishOptions
-		acknowledge(e, bind(e, 2, &name, &data, &o), func() (any, error) { return k.publish(name, data, o) })
-	})
-	c.OnDisconnect(func(socketio.Reason) {
-		m := c.Data().(*member)
-		m.mu.Lock()
-		all := m.subscriptions
-		m.subscriptions = nil
-		m.mu.Unlock()
-		for _, s := range all {
-			s.Close()
-		}
-	})
+// handle has an event of all sockets handled: once for all of them, for an idle one is to cost little.
+func (k *socketIO) handle(name string, do func(*guest, *socketio.Event)) {
+	k.io.On(name, func(e *socketio.Event) { do(e.Socket().Data().(*guest), e) })
 }
 
-// bind decodes the arguments of an event, of which all but the first few may be missing.
-func bind(e *socketio.Event, needed int, dst ...any) error {
-	return e.Bind(dst[:min(len(dst), max(needed, e.Len()))]...)
-}
-
-// acknowledge acknowledges an event, if the client wants that, with what do returns, or with the error of its arguments.
-func acknowledge(e *socketio.Event, err error, do func() (any, error)) {
-	var result any
+// admit is middleware: it lets a socket in, or says why not.
+func (k *socketIO) admit(c *socketio.Socket) error {
+	if err := k.server.slots.take(); err != nil {
+		return k.server.socketError(err)
+	}
+	context.AfterFunc(c.Context(), k.server.slots.give) // OnDisconnect is not for a client that leaves before it is connected
+	h, err := socketHello(c)
 	if err != nil {
-		err = socketError(badRequest("invalid_arguments", err.Error()))
-	} else {
-		result, err = do()
+		return k.server.socketError(err)
 	}
-	switch {
-	case !e.WantsAck():
-	case err != nil:
-		_ = e.AckError(err)
-	default:
-		_ = e.Ack(result)
+	ctx, cancel := context.WithTimeout(c.Context(), k.server.config.HeaderTimeout)
+	defer cancel()
+	identity, err := k.server.registry.Identify(ctx, h)
+	if err != nil {
+		return k.server.socketError(err)
 	}
+	h.Header, h.Token, h.Data = nil, "", nil // who it is, is known
+	c.SetData(&guest{commands: commands{server: k.server}, socket: c, identity: identity, hello: h})
+	return nil
+}
+
+// socketHello is what a client says of itself: in the auth of its handshake, or like any request.
+func socketHello(c *socketio.Socket) (clients.Hello, error) {
+	var said struct {
+		Token string          `json:"token"`
+		Data  json.RawMessage `json:"data"`
+	}
+	if err := c.Auth().Decode(&said); err != nil {
+		return clients.Hello{}, badRequest("invalid_auth", "auth is an object with token and data: "+err.Error())
+	}
+	handshake := c.Handshake()
+	u, err := url.ParseRequestURI(handshake.URL)
+	if err != nil {
+		return clients.Hello{}, badRequest("invalid_query", "the URL is malformed")
+	}
+	h := clients.Hello{Token: said.Token, Transport: "socket.io", Header: handshake.Headers, Data: said.Data}
+	if a := c.Conn().RemoteAddr(); a != nil {
+		h.Remote = a.String()
+	}
+	if h.Token == "" {
+		h.Token, err = auth.TokenOf(&http.Request{Header: handshake.Headers, URL: u})
+		if errors.Is(err, auth.ErrMissing) {
+			err = nil
+		}
+	}
+	return h, err
+}
+
+func (k *socketIO) connected(c *socketio.Socket) {
+	g := c.Data().(*guest)
+	g.client = k.server.registry.Enter(g.identity, g.hello, g)
+	g.identity, g.hello = nil, clients.Hello{} // the client knows
+	c.OnDisconnect(func(r socketio.Reason) { g.client.Gone(string(r)) })
+	g.client.Begin(c.Context())
 }
 
 // serve answers a request of a client. A poll waits until there is something, which a heartbeat is at last.
@@ -125,115 +125,14 @@ func (k *socketIO) serve(w http.ResponseWriter, r *http.Request) {
 	k.io.ServeHTTP(w, r)
 }
 
-// subscribeOptions say where a client begins: after a position, with "oldest", or "now", the default.
-type subscribeOptions struct {
-	After string `json:"after"`
-}
-
-// subscribe has the client get what is published in a channel, and first what it has missed. The answer is where it begins.
-func (k *socketIO) subscribe(c *socketio.Socket, name string, o subscribeOptions) (*place, error) {
-	from, err := query{"after": {o.After}}.from(channel.Now())
-	if err != nil {
-		return nil, socketError(err)
-	}
-	m := c.Data().(*member)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case m.subscriptions == nil:
-		return nil, socketio.ErrDisconnected
-	case m.subscriptions[name] != nil:
-		return nil, socketError(badRequest("subscribed", "the client has subscribed to this channel already"))
-	case len(m.subscriptions) >= maxSubscriptions:
-		return nil, socketError(badRequest("too_many_subscriptions", "a client may subscribe to 1000 channels"))
-	}
-	session := c.Conn()
-	s, err := k.server.hub.Subscribe(name, from, channel.SubscriberFunc(func(m *channel.Message) {
-		_ = session.SendPrepared(channel.Shared(m, socketEvent{name}, socketEvent{name}.prepare))
-	}))
-	if err != nil {
-		return nil, socketError(err)
-	}
-	m.subscriptions[name] = s
-	return newPlace(s.Start()), nil
-}
-
-func unsubscribe(c *socketio.Socket, name string) bool {
-	m := c.Data().(*member)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.subscriptions[name]
-	if s != nil {
-		s.Close()
-		delete(m.subscriptions, name)
-	}
-	return s != nil
-}
-
-type publishOptions struct {
-	Event string `json:"event"`
-	ID    string `json:"id"`
-}
-
-// publish publishes what a client has sent: text, bytes, or anything else as JSON.
-func (k *socketIO) publish(name string, data parser.Value, o publishOptions) (*published, error) {
-	m := channel.Message{Event: o.Event, ID: o.ID}
-	var content any
-	if err := data.Decode(&content); err != nil {
-		return nil, socketError(badRequest("invalid_data", err.Error()))
-	}
-	switch content := content.(type) {
-	case []byte:
-		m.Data, m.Binary = content, true
-	case string:
-		m.Data = []byte(content)
-	default:
-		m.Data = []byte(data.String())
-	}
-	sent, err := k.server.put(func() (*channel.Message, error) { return k.server.hub.Publish(name, m) })
-	if err != nil {
-		return nil, socketError(err)
-	}
-	return &published{sent.Offset, sent.Epoch, sent.ID}, nil
-}
-
 // socketError is err as a client gets it.
-func socketError(err error) error {
-	answer := newErrorAnswer(err)
-	return &socketio.Error{Message: answer.Error.Message, Data: struct {
-		Code string `json:"code"`
+func (s *Server) socketError(err error) error {
+	r := s.newCommandError(err)
+	return &socketio.Error{Message: r.Message, Data: struct {
+		Code   string `json:"code"`
+		Number int    `json:"number"`
 		*place
-	}{answer.Error.Code, answer.place}}
-}
-
-// socketEvent makes the event of a channel's message.
-type socketEvent struct{ channel string }
-
-// socketMessage is its argument.
-type socketMessage struct {
-	Channel string `json:"channel"`
-	Offset  uint64 `json:"offset"`
-	Epoch   string `json:"epoch"`
-	ID      string `json:"id"`
-	Time    string `json:"time"`
-	Event   string `json:"event,omitempty"`
-	Data    any    `json:"data"` // a string, or binary
-}
-
-func (e socketEvent) prepare(m *channel.Message) *engineio.Prepared {
-	arg := socketMessage{e.channel, m.Offset, m.Epoch, m.ID, m.Time.UTC().Format("2006-01-02T15:04:05.000Z"), m.Event, string(m.Data)}
-	if m.Binary {
-		arg.Data = m.Data
-	}
-	encoded, err := parser.JSON.Encode(nil, &parser.Packet{Type: parser.Event, Namespace: "/", Data: parser.EventData("message", arg)})
-	if err != nil {
-		panic(err) // our own types
-	}
-	messages := make([]engineio.Message, len(encoded))
-	for i, part := range encoded {
-		messages[i] = engineio.Message{Data: part.Data, Binary: part.Binary}
-	}
-	return engineio.NewPrepared(messages...)
+	}{r.Code, r.Number, r.place}}
 }
 
 // shutdown tells the clients to come back later, and waits until they are gone.

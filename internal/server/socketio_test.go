@@ -120,7 +120,7 @@ func TestSocketIOBounds(t *testing.T) {
 	defer front.Close()
 	defer s.Close()
 	a := dialSocketIO(t, front.URL)
-	for i := range maxSubscriptions {
+	for i := range 1000 {
 		a.say(fmt.Sprintf(`42%d["subscribe","%d"]`, i, i))
 		a.expect(fmt.Sprintf(`43%d[{"epoch":`, i))
 	}

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"baro.dev/channel"
+	"baro.dev/internal/clients"
+	"baro.dev/ws"
+)
+
+// visitor is a client of /ws. Its handlers run one after another and own client and coming; what others call is the
+// [clients.Multiplexer].
+type visitor struct {
+	commands
+	socket *ws.Socket
+	coming *coming    // nil: who it is, is decided
+	gate   sync.Mutex // held until the client was told that it is connected
+}
+
+// coming is what is kept of a client until it has connected, or done anything else as an anonymous one.
+type coming struct {
+	hello clients.Hello
+	timer *time.Timer // ends the connection; nil: it is connected, as an anonymous client
+}
+
+// welcome tells a client that it is connected.
+type welcome struct {
+	Client  string  `json:"client"`
+	User    string  `json:"user,omitempty"`
+	Expires int64   `json:"expires,omitempty"` // seconds from now; 0: never
+	Version string  `json:"version"`
+	Ping    float64 `json:"ping"` // seconds between the server's pings, which are WebSocket's
+}
+
+// enter has the client be one, and tells it so: in reply to a command, or by a push.
+func (v *visitor) enter(identity *clients.Identity, id uint64) {
+	v.gate.Lock()
+	hello := v.coming.hello
+	v.client = v.server.registry.Enter(identity, hello, v)
+	w := &welcome{
+		v.client.ID(), identity.User, secondsUntil(identity.Expires), v.server.multiplex.version, v.server.config.Heartbeat.Seconds(),
+	}
+	if id > 0 {
+		v.say(commandAnswer{ID: id, OK: w})
+	} else {
+		v.say(push{Connected: w})
+	}
+	v.gate.Unlock()
+	v.client.Begin(v.socket.Context())
+}
+
+// connect lets the client in by what it says of itself, or ends the connection.
+func (v *visitor) connect(c *connectCommand, r reply) {
+	if v.coming == nil {
+		r.fail(badRequest("invalid_request", "the client is connected already; refresh takes another token"))
+		return
+	}
+	h := v.coming.hello
+	if v.coming.timer != nil {
+		v.coming.timer.Stop()
+	}
+	h.Token, h.Data = c.Token, c.Data
+	ctx, cancel := context.WithTimeout(v.socket.Context(), v.server.config.HeaderTimeout)
+	defer cancel()
+	identity, err := v.server.registry.Identify(ctx, h)
+	if err != nil {
+		r.fail(err)
+		v.refuse(err)
+		return
+	}
+	if v.client != nil { // as an anonymous one
+		v.client.Gone("reconnected")
+	}
+	v.enter(identity, r.id)
+	v.coming = nil
+}
+
+// refuse ends a connection that was not let in.
+func (v *visitor) refuse(err error) {
+	p := toProblem(err)
+	why := endRefused
+	if p.Number < clients.ErrRequest.Number {
+		why = endRetry
+	}
+	why.Code = p.Code
+	v.Close(why)
+}
+
+// closed comes last.
+func (v *visitor) closed() {
+	if v.coming != nil && v.coming.timer != nil {
+		v.coming.timer.Stop()
+	}
+	if v.client != nil {
+		v.client.Gone("left")
+	}
+	v.server.slots.give()
+}
+
+// say sends something of this client alone.
+func (v *visitor) say(what any) {
+	data, err := json.Marshal(what)
+	if err != nil { // JSON of the backend's, or of another client's, that is none
+		v.server.log.Error("what is for a client cannot be encoded", "error", err)
+		return
+	}
+	v.sent(v.socket.Send(ws.Text, data))
+}
+
+// sent looks at what came of sending. A client whose queue is full has missed something: it is to come back.
+func (v *visitor) sent(err error) {
+	if errors.Is(err, ws.ErrQueueFull) {
+		v.tooSlow()
+	}
+}
+
+func (v *visitor) tooSlow() {
+	remote := ""
+	if a := v.socket.RemoteAddr(); a != nil {
+		remote = a.String()
+	}
+	v.server.log.Debug("slow client cut", "path", multiplexPath, "remote", remote)
+	v.Close(endTooSlow)
+}
+
+// Close implements [clients.Link]. The reason of the close frame is the code.
+func (v *visitor) Close(why clients.Reason) { _ = v.socket.Close(ws.StatusCode(why.Number), why.Code) }
+
+// Message implements [clients.Multiplexer], as do those below.
+func (v *visitor) Message(name string, m *channel.Message) {
+	v.sent(v.socket.SendPrepared(channel.Shared(m, messagePush{}, func(m *channel.Message) *ws.PreparedMessage {
+		return prepared(ws.Text, appendMessagePush(nil, name, m))
+	})))
+}
+
+// Presence tells who joined or left.
+func (v *visitor) Presence(e *channel.PresenceEvent) {
+	v.sent(v.socket.SendPrepared(channel.SharedPresence(e, messagePush{}, preparePresence)))
+}
+
+// Present tells who is there.
+func (v *visitor) Present(name string, p channel.Presence) {
+	there := newPresence(name, p)
+	v.say(push{Present: &there})
+}
+
+// Subscribed tells of a subscription that the client has not asked for.
+func (v *visitor) Subscribed(name string, s clients.Start) {
+	v.gate.Lock()
+	defer v.gate.Unlock()
+	v.say(push{Subscribed: &subscribedPush{name, newPlace(s.Position)}})
+}
+
+// Unsubscribed tells of the end of a subscription that the client has not asked for.
+func (v *visitor) Unsubscribed(name string, why *clients.Error) {
+	v.say(push{Unsubscribed: &unsubscribedPush{name, v.server.newCommandError(why)}})
+}
+
+// Call asks the client.
+func (v *visitor) Call(k clients.Call) {
+	v.gate.Lock()
+	defer v.gate.Unlock()
+	q := newQuestion(k)
+	v.say(push{Call: &q})
+}
+
+// HasRoom says whether little waits to be sent.
+func (v *visitor) HasRoom() bool { return v.socket.Buffered() <= v.server.config.QueueBytes/4 }
+
+// Room waits until it does.
+func (v *visitor) Room(ctx context.Context) error {
+	err := v.server.waitForRoom(ctx, v.HasRoom)
+	if errors.Is(err, context.DeadlineExceeded) {
+		v.tooSlow()
+	}
+	return err
+}
