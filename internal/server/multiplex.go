@@ -43,6 +43,7 @@ func newMultiplex(s *Server) *multiplex {
 			Limits: ws.Limits{
 				MaxMessageSize:   envelopeOverhead*int64(s.config.Channels.MaxMessageBytes) + frameOverhead,
 				HandshakeTimeout: s.config.HeaderTimeout,
+				CloseTimeout:     s.config.HeaderTimeout,
 			},
 			Queue:       ws.Queue{MaxBytes: s.config.QueueBytes, Full: ws.Drop}, // and close: the client is to come back
 			Compression: ws.Compression{Enabled: true},
