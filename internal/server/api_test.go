@@ -133,6 +133,7 @@ func (d *device) Present(string, channel.Presence)             {}
 func (d *device) Subscribed(name string, _ clients.Start)      { d.note("in %s", name) }
 func (d *device) Unsubscribed(name string, why *clients.Error) { d.note("out of %s", name) }
 func (d *device) Room(context.Context) error                   { return nil }
+func (d *device) HasRoom() bool                                { return true }
 func (d *device) Call(c clients.Call) {
 	if d.answer != nil {
 		go d.answer(d, c)

@@ -13,9 +13,9 @@ import (
 
 // What one client may ask for at a time.
 const (
-	maxUnderWay   = 16   // commands that the backend is asked for, and refreshes
-	maxListed     = 1000 // members, or messages
-	defaultListed = 100
+	maxUnderWay    = 16   // commands that the backend is asked for, and refreshes
+	maxReplied     = 1000 // members, or messages
+	usuallyReplied = 100
 )
 
 // commands is what clients over /ws and over Socket.IO can do alike. Its methods are called one after the other, but for those
@@ -94,9 +94,9 @@ func newPresenceEvent(e *channel.PresenceEvent) presenceEvent {
 // limitOf is how many of something a client gets that asks for limit; 0 is none.
 func limitOf(limit *int) int {
 	if limit == nil {
-		return defaultListed
+		return usuallyReplied
 	}
-	return max(0, min(*limit, maxListed))
+	return max(0, min(*limit, maxReplied))
 }
 
 func (c *commands) presence(name string, limit *int) (presenceAnswer, error) {

@@ -18,10 +18,10 @@ const frameOverhead = 16 << 10
 
 // Why /ws ends a connection, beside what package clients has.
 var (
-	endRetry          = clients.Reason{Number: 4000} // connecting went wrong; the code is that of the error
-	endConnectTimeout = clients.Reason{Number: 4002, Code: "connect_timeout", Text: "connect did not come in time"}
-	endTooSlow        = clients.Reason{Number: 4003, Code: "too_slow", Text: "the client takes too long to read"}
-	endRefused        = clients.Reason{Number: 4500} // the client was not let in; the code is that of the error
+	endRetry          = clients.Reason{Number: 4000} // connecting went wrong; code and text are those of the error
+	endConnectTimeout = clients.Reason{Number: 4003, Code: "connect_timeout", Text: "connect did not come in time"}
+	endTooSlow        = clients.Reason{Number: 4004, Code: "too_slow", Text: "the client takes too long to read"}
+	endRefused        = clients.Reason{Number: 4500} // the client was not let in; likewise
 )
 
 // multiplex serves /ws: all channels of a client over one WebSocket. docs/ws-protocol.md has the protocol.

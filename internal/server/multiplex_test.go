@@ -436,7 +436,7 @@ func TestMultiplexTooSlow(t *testing.T) {
 	for {
 		m, err := c.Read(t.Context())
 		if err != nil {
-			if ws.CloseStatus(err) != 4003 || !strings.Contains(err.Error(), "too_slow") {
+			if ws.CloseStatus(err) != 4004 || !strings.Contains(err.Error(), "too_slow") {
 				t.Error(err)
 			}
 			break
@@ -500,7 +500,7 @@ func TestMultiplexConnecting(t *testing.T) {
 		t.Error("subscribed first:", err)
 	}
 	c = dialSocket(t, s, "/ws", nil)
-	if _, err := c.Read(t.Context()); ws.CloseStatus(err) != 4002 || !strings.Contains(err.Error(), "connect_timeout") {
+	if _, err := c.Read(t.Context()); ws.CloseStatus(err) != 4003 || !strings.Contains(err.Error(), "connect_timeout") {
 		t.Error("silence:", err)
 	}
 	eventually(t, "all but the first are gone", func() bool { return s.used() == 1 })

@@ -86,7 +86,7 @@ func (v *visitor) refuse(err error) {
 	if p.Number < clients.ErrRequest.Number {
 		why = endRetry
 	}
-	why.Code = p.Code
+	why.Code, why.Text = p.Code, p.Message
 	v.Close(why)
 }
 
@@ -127,8 +127,10 @@ func (v *visitor) tooSlow() {
 	v.Close(endTooSlow)
 }
 
-// Close implements [clients.Link]. The reason of the close frame is the code.
-func (v *visitor) Close(why clients.Reason) { _ = v.socket.Close(ws.StatusCode(why.Number), why.Code) }
+// Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
+func (v *visitor) Close(why clients.Reason) {
+	_ = v.socket.Close(ws.StatusCode(why.Number), why.Code+": "+why.Text)
+}
 
 // Message implements [clients.Multiplexer], as do those below.
 func (v *visitor) Message(name string, m *channel.Message) {
