@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"baro.dev/channel"
+	"baro.dev/ws"
+)
+
+// A publishing publishes the messages of one publisher, one after the other, and notes where each is acknowledged.
+type publishing struct {
+	reading      // for its connections
+	number       int
+	each         int
+	retried      int
+	acknowledged []channel.Position
+	stop         <-chan struct{} // closed when it is enough, whatever each says; may be nil
+}
+
+func (p *publishing) due() bool {
+	select {
+	case <-p.stop:
+		return false
+	default:
+		return len(p.acknowledged) < p.each
+	}
+}
+
+// acknowledge notes an answer {offset, epoch}.
+func (p *publishing) acknowledge(text []byte) error {
+	var at channel.Position
+	if err := json.Unmarshal(text, &at); err != nil || at.Offset == 0 {
+		return fmt.Errorf("%w: publishing is answered with %.200s", errProtocol, text)
+	}
+	if n := len(p.acknowledged); n > 0 {
+		if last := p.acknowledged[n-1]; at.Epoch != last.Epoch || at.Offset <= last.Offset {
+			return fmt.Errorf("%w: after %v, %v is acknowledged", errProtocol, last, at)
+		}
+	}
+	p.acknowledged = append(p.acknowledged, at)
+	return nil
+}
+
+// publishHTTP posts each message until it is acknowledged, with the same Idempotency-Key, over connections that are cut.
+func (p *publishing) publishHTTP(ctx context.Context) error {
+	p.http = p.client()
+	defer p.http.CloseIdleConnections()
+	for p.due() {
+		i := len(p.acknowledged)
+		data, binary := body(p.number, i)
+		kind := "text/plain"
+		if binary {
+			kind = "application/octet-stream"
+		}
+		text, err := p.insist(ctx, "c/"+p.name, data, kind, fmt.Sprintf("publisher-%d-%d", p.number, i))
+		if err == nil {
+			err = p.acknowledge(text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insist posts something until it is acknowledged, whatever happens to the connection or the server, which may move.
+func (p *publishing) insist(ctx context.Context, path string, data []byte, kind, key string) ([]byte, error) {
+	for {
+		text, err := p.post(ctx, p.url()+path, data, kind, key)
+		if err == nil || errors.Is(err, errProtocol) || ctx.Err() != nil {
+			return text, err
+		}
+		p.retried++
+		pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// post posts something. What is worth trying again is an error other than errProtocol.
+func (p *publishing) post(ctx context.Context, url string, data []byte, kind, key string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", kind)
+	request.Header.Set("Idempotency-Key", key)
+	response, err := p.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case response.StatusCode == http.StatusOK:
+		return text, nil
+	case response.StatusCode >= 500 || response.StatusCode == http.StatusBadRequest && strings.Contains(string(text), "invalid_body"):
+		return nil, fmt.Errorf("status %d, %s", response.StatusCode, text)
+	}
+	return nil, fmt.Errorf("%w: status %d, %s", errProtocol, response.StatusCode, text)
+}
+
+// publishWebSocket publishes envelopes, each of which comes back to it, and leaves and comes back now and then.
+func (p *publishing) publishWebSocket(ctx context.Context) error {
+	for p.due() {
+		c, err := p.dialWebSocket(ctx, p.channelURL(), "baro.v1.json")
+		if err != nil {
+			return err
+		}
+		err = p.publishEnvelopes(ctx, c)
+		c.CloseNow()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *publishing) publishEnvelopes(ctx context.Context, c *ws.Conn) error {
+	for n := 0; n < 300 && p.due(); n++ {
+		data, binary := body(p.number, len(p.acknowledged))
+		envelope := map[string]string{"data": string(data)}
+		if binary {
+			envelope = map[string]string{"base64": base64.StdEncoding.EncodeToString(data)}
+		}
+		text, err := json.Marshal(envelope)
+		if err != nil {
+			return err
+		}
+		if err := c.Write(ctx, ws.Text, text); err != nil {
+			return err
+		}
+		for {
+			m, err := c.Read(ctx)
+			if err != nil {
+				return err
+			}
+			var came channel.Message
+			if err := came.UnmarshalJSON(m.Data); err != nil {
+				return fmt.Errorf("%w: %w in %.200s", errProtocol, err, m.Data)
+			}
+			if bytes.Equal(came.Data, data) {
+				if err := p.acknowledge([]byte(fmt.Sprintf(`{"offset":%d,"epoch":%q}`, came.Offset, came.Epoch))); err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// publishSocketIO publishes events, each of which is acknowledged, and leaves and comes back now and then.
+func (p *publishing) publishSocketIO(ctx context.Context) error {
+	p.http = p.client()
+	for p.due() {
+		s, err := p.dialSocketIO(ctx, "websocket", "")
+		if err != nil {
+			return err
+		}
+		for n := 0; n < 300 && p.due() && err == nil; n++ {
+			err = p.publishEvent(ctx, s)
+		}
+		s.link.close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *publishing) publishEvent(ctx context.Context, s *socketIO) error {
+	data, binary := body(p.number, len(p.acknowledged))
+	var ack string
+	var err error
+	if binary {
+		s.acks++
+		ack = fmt.Sprintf("43%d[", s.acks)
+		c := s.link.(socketLink).c
+		if err = c.Write(ctx, ws.Text, fmt.Appendf(nil, `451-%d["publish",%q,{"_placeholder":true,"num":0}]`, s.acks, p.name)); err == nil {
+			err = c.Write(ctx, ws.Binary, data)
+		}
+	} else {
+		ack, err = s.emit(ctx, "publish", p.name, string(data))
+	}
+	if err != nil {
+		return err
+	}
+	for {
+		packet, _, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		if rest, ok := strings.CutPrefix(packet, ack); ok {
+			return p.acknowledge([]byte(strings.TrimSuffix(rest, "]")))
+		}
+	}
+}
