@@ -26,7 +26,7 @@ func TestEverybodyGetsEverything(t *testing.T) {
 	defer cancel()
 
 	publish := []func(*publishing, context.Context) error{
-		(*publishing).publishHTTP, (*publishing).publishHTTP, (*publishing).publishWebSocket, (*publishing).publishSocketIO,
+		(*publishing).publishHTTP, (*publishing).publishAPI, (*publishing).publishWebSocket, (*publishing).publishSocketIO,
 	}
 	publishers := make([]*publishing, len(publish))
 	began := time.Now()

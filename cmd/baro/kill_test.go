@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,9 +49,9 @@ func (r *restarting) url() string { return *r.at.Load() }
 // order, once, at the place that was acknowledged; a publisher that repeats itself after a kill does not publish twice; and
 // never is anybody told that something cannot be recovered.
 func TestKill(t *testing.T) {
-	kills, publishers, readers := 10, 3, 1
+	kills, life, publishers, readers := 10, 300*time.Millisecond, 8, 1
 	if whole {
-		kills, readers = 100, 5
+		kills, life, readers = 100, time.Second, 5
 	}
 	s := newRestarting(t, "--data", t.TempDir(), "--history-count", "1000000", "--history-bytes", "1000000000", "--history-age", "24h", "--log-level", "warn")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(kills)*10*time.Second)
@@ -63,7 +64,11 @@ func TestKill(t *testing.T) {
 		p := &publishing{reading: reading{url: s.url, name: "all"}, number: i, each: 1 << 30, stop: enough}
 		all[i] = p
 		writing.Go(func() {
-			if err := p.publishHTTP(ctx); err != nil {
+			publish := p.publishHTTP
+			if i%2 == 1 {
+				publish = p.publishAPI
+			}
+			if err := publish(ctx); err != nil {
 				t.Errorf("publisher %d: %v", i, err)
 				cancel()
 			}
@@ -87,7 +92,7 @@ func TestKill(t *testing.T) {
 	}
 	began := time.Now()
 	for range kills {
-		pause(ctx, rand.N(300*time.Millisecond))
+		pause(ctx, rand.N(life))
 		if said := s.kill(); said != "" {
 			t.Errorf("the log has %s", said)
 		}
@@ -103,8 +108,8 @@ func TestKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	acknowledged := make([][]channel.Position, publishers+1)
-	total, retried := 1, 0
-	for i, p := range append(all, last) {
+	total, retried := 0, 0
+	for i, p := range slices.Concat(all, []*publishing{last}) {
 		acknowledged[i] = p.acknowledged
 		total += len(p.acknowledged)
 		retried += p.retried

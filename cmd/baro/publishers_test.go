@@ -50,18 +50,39 @@ func (p *publishing) acknowledge(text []byte) error {
 	return nil
 }
 
-// publishHTTP posts each message until it is acknowledged, with the same Idempotency-Key, over connections that are cut.
+// publishHTTP posts each message to the channel until it is acknowledged, with the same Idempotency-Key, over connections that
+// are cut.
 func (p *publishing) publishHTTP(ctx context.Context) error {
+	return p.publishWith(ctx, func(data []byte, binary bool) (path, kind string, body []byte, err error) {
+		if binary {
+			return "c/" + p.name, "application/octet-stream", data, nil
+		}
+		return "c/" + p.name, "text/plain", data, nil
+	})
+}
+
+// publishAPI is publishHTTP by the API for backends.
+func (p *publishing) publishAPI(ctx context.Context) error {
+	return p.publishWith(ctx, func(data []byte, binary bool) (path, kind string, body []byte, err error) {
+		message := map[string]string{"channel": p.name, "data": string(data)}
+		if binary {
+			message = map[string]string{"channel": p.name, "base64": base64.StdEncoding.EncodeToString(data)}
+		}
+		body, err = json.Marshal(message)
+		return "api/v1/publish", "application/json", body, err
+	})
+}
+
+func (p *publishing) publishWith(ctx context.Context, request func(data []byte, binary bool) (path, kind string, body []byte, err error)) error {
 	p.http = p.client()
 	defer p.http.CloseIdleConnections()
 	for p.due() {
 		i := len(p.acknowledged)
 		data, binary := body(p.number, i)
-		kind := "text/plain"
-		if binary {
-			kind = "application/octet-stream"
+		path, kind, text, err := request(data, binary)
+		if err == nil {
+			text, err = p.insist(ctx, path, text, kind, fmt.Sprintf("publisher-%d-%d", p.number, i))
 		}
-		text, err := p.insist(ctx, "c/"+p.name, data, kind, fmt.Sprintf("publisher-%d-%d", p.number, i))
 		if err == nil {
 			err = p.acknowledge(text)
 		}

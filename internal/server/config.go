@@ -64,7 +64,8 @@ type Config struct {
 	MaxHeaderBytes int
 	// BodyTimeout is how long a client may take for the body of a request. 30 s.
 	BodyTimeout time.Duration
-	// WriteTimeout is how long a client may take to accept an answer, or 64 KiB of a stream. 20 s.
+	// WriteTimeout is how long a client may take to accept an answer, or 64 KiB of a stream; and to acknowledge what was sent to
+	// it, where the system can tell (Linux), or it has lost the network. 20 s.
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request. 2 min.
 	IdleTimeout time.Duration

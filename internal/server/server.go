@@ -136,7 +136,8 @@ func (s *Server) Hub() *channel.Hub { return s.hub }
 
 // Listen takes the address of the configuration, so that [Server.URLs] can be told before [Server.Serve].
 func (s *Server) Listen() error {
-	l, err := net.Listen("tcp", s.config.Listen)
+	listen := net.ListenConfig{Control: userTimeout(s.config.WriteTimeout)}
+	l, err := listen.Listen(context.Background(), "tcp", s.config.Listen)
 	if err != nil {
 		return err
 	}
