@@ -133,10 +133,15 @@ func (j *jwk) ecdsa() (crypto.PublicKey, error) {
 	size := (curve.Params().BitSize + 7) / 8
 	x, errX := base64url.DecodeString(j.X)
 	y, errY := base64url.DecodeString(j.Y)
-	if errX != nil || errY != nil || len(x) != size || len(y) != size {
-		return nil, errors.New("its point is not of the length of the curve")
+	if errX != nil || errY != nil || len(x) > size || len(y) > size {
+		return nil, errors.New("its point is longer than those of the curve")
 	}
-	p, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
+	// RFC 7518 section 6.2.1.2 wants the zeroes that a coordinate begins with, which PyJWT for one leaves out.
+	point := make([]byte, 1+2*size)
+	point[0] = 4
+	copy(point[1+size-len(x):], x)
+	copy(point[1+2*size-len(y):], y)
+	p, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {
 		return nil, errors.New("its point is not on the curve")
 	}

@@ -1,8 +1,11 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -428,4 +431,32 @@ func TestKeySetWithoutKid(t *testing.T) {
 		}
 		want(t, v, i.token(t, ""), auth.ErrUnknownKey)
 	})
+}
+
+// Coordinates come without the zeroes that they begin with, from some who publish keys.
+func TestKeySetShortCoordinates(t *testing.T) {
+	for {
+		private, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		point, err := private.PublicKey.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := point[1:67], point[67:]
+		if x[0] != 0 && y[0] != 0 {
+			continue
+		}
+		short := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(bytes.TrimLeft(b, "\x00")) }
+		body := `{"keys":[{"kty":"EC","kid":"e","crv":"P-521","x":"` + short(x) + `","y":"` + short(y) + `"}]}`
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+		defer s.Close()
+		v := verifier(t, auth.Config{KeySets: []auth.KeySet{{URL: s.URL, Issuer: "i", AllowHTTP: true}}})
+		der, _ := x509.MarshalPKCS8PrivateKey(private)
+		k := signer(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		token, _ := auth.Mint(k, auth.Claims{Issuer: "i", KeyID: "e", Expires: time.Now().Add(time.Hour)})
+		want(t, v, token, nil)
+		return
+	}
 }
