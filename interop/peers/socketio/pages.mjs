@@ -43,6 +43,7 @@ async function scripts(page, { version, client = "socket.io.min.js", run }) {
   if (run === "engine") theirs = { path: file("../../node_modules/engine.io-client/dist/engine.io.min.js") };
   if (client.includes(".esm.")) theirs = { type: "module", content: `import { io } from "/socket.io/${client}"; window.io = io;` };
   for (const script of [theirs, ...ours]) await page.addScriptTag(script);
+  if (theirs.type === "module") await page.waitForFunction("window.io"); // nobody says when a module has run
 }
 
 async function open(o) {
