@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"baro.dev/internal/strictjson"
 )
 
 // A MistakeError is what is wrong with a configuration file, and where.
@@ -124,7 +126,7 @@ func (d *decoder) mapping(n ast.Node, at string, known []string, each entry) {
 		case seen[key]:
 			d.fail(pair.Key, join(at, key), errors.New("it is there twice"))
 		case !each(key, pair.Value, join(at, key)):
-			d.fail(pair.Key, join(at, key), unknown(key, known))
+			d.fail(pair.Key, join(at, key), errors.New("there is no such key: "+strictjson.Suggest(key, known)))
 		}
 		seen[key] = true
 	}
@@ -285,43 +287,6 @@ func fieldOf(v reflect.Value, key string) reflect.Value {
 		}
 	}
 	return reflect.Value{}
-}
-
-// unknown says that there is no such key, and which it may have been meant to be.
-func unknown(key string, known []string) error {
-	best, least := "", 1+len(key)/3
-	for _, k := range known {
-		if n := distance(key, k); n <= least && (best == "" || n < least) {
-			best, least = k, n
-		}
-	}
-	if best == "" {
-		return errors.New("there is no such key: there are " + strings.Join(known, ", "))
-	}
-	return fmt.Errorf("there is no such key: is it %s?", best)
-}
-
-// distance is how many letters have to be put in, left out or replaced to make a into b.
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return max(len(a), len(b))
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // absolute makes a path of the file relative to it.
