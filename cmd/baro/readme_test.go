@@ -143,4 +143,3 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
-
