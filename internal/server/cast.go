@@ -7,28 +7,30 @@ import (
 	"baro.dev/ws"
 )
 
-// cast is a message on its way to all WebSockets of one format that get it. Their event loops send it, so that what is
+// cast is a message on its way to all WebSockets of one server that get it in one form. Their event loops send it, so that what is
 // published in quick succession leaves in one write for each.
 type cast struct {
-	format  *socketFormat
+	server  *ws.Server
 	message *ws.PreparedMessage
 	to      []*ws.Socket
 }
 
 var casts = sync.Pool{New: func() any { return new(cast) }}
 
-func (f *socketFormat) cast(m *channel.Message) *cast {
+func newCast(server *ws.Server, message *ws.PreparedMessage) *cast {
 	c := casts.Get().(*cast)
-	c.format, c.message = f, f.prepare(m)
+	c.server, c.message = server, message
 	return c
 }
+
+func (f *socketFormat) cast(m *channel.Message) *cast { return newCast(f.server, f.prepare(m)) }
 
 // Delivered implements [channel.Gathering]. A client alone gets the message right here: that is faster than another goroutine.
 func (c *cast) Delivered() {
 	if len(c.to) == 1 {
 		_ = c.to[0].SendPrepared(c.message)
 	} else {
-		c.format.server.Multicast(c.to, c.message)
+		c.server.Multicast(c.to, c.message)
 	}
 	clear(c.to)
 	*c = cast{to: c.to[:0]}

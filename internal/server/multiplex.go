@@ -20,7 +20,7 @@ const frameOverhead = 16 << 10
 var (
 	endRetry          = clients.Reason{Number: 4000} // connecting went wrong; code and text are those of the error
 	endConnectTimeout = clients.Reason{Number: 4003, Code: "connect_timeout", Text: "connect did not come in time"}
-	endTooSlow        = clients.Reason{Number: 4004, Code: "too_slow", Text: "the client takes too long to read"}
+	endTooSlow        = clients.Reason{Number: 4004, Code: "too_slow", Text: "the client takes too long for what it missed"}
 	endRefused        = clients.Reason{Number: 4500} // the client was not let in; likewise
 )
 
@@ -45,13 +45,13 @@ func newMultiplex(s *Server) *multiplex {
 				HandshakeTimeout: s.config.HeaderTimeout,
 				CloseTimeout:     s.config.HeaderTimeout,
 			},
-			Queue:       ws.Queue{MaxBytes: s.config.QueueBytes, Full: ws.Drop}, // and close: the client is to come back
+			Queue:       ws.Queue{MaxBytes: s.config.QueueBytes, Full: ws.Close},
 			Compression: ws.Compression{Enabled: true},
 			Logger:      s.log,
 		},
 		OnOpen:    x.open,
 		OnMessage: func(c *ws.Socket, m ws.Message) { c.Data.(*visitor).received(m) },
-		OnClose:   func(c *ws.Socket, err error) { c.Data.(*visitor).closed() },
+		OnClose:   func(c *ws.Socket, err error) { c.Data.(*visitor).closed(err) },
 	}
 	return x
 }

@@ -36,9 +36,6 @@ type unsubscribedPush struct {
 	Error   commandError `json:"error"`
 }
 
-// messagePush is what the frames of a message, or of who came and left, are shared by.
-type messagePush struct{}
-
 // appendMessagePush appends {"message":{"channel":"news",…}}, which is the envelope with the channel before it.
 func appendMessagePush(dst []byte, name string, m *channel.Message) []byte {
 	if dst == nil {

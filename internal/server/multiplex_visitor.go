@@ -90,8 +90,11 @@ func (v *visitor) refuse(err error) {
 	v.Close(why)
 }
 
-// closed comes last.
-func (v *visitor) closed() {
+// closed comes last. A client whose queue was full has missed something, and was cut.
+func (v *visitor) closed(err error) {
+	if errors.Is(err, ws.ErrQueueFull) {
+		v.logSlow()
+	}
 	if v.coming != nil && v.coming.timer != nil {
 		v.coming.timer.Stop()
 	}
@@ -108,23 +111,15 @@ func (v *visitor) say(what any) {
 		v.server.log.Error("what is for a client cannot be encoded", "error", err)
 		return
 	}
-	v.sent(v.socket.Send(ws.Text, data))
+	_ = v.socket.Send(ws.Text, data)
 }
 
-// sent looks at what came of sending. A client whose queue is full has missed something: it is to come back.
-func (v *visitor) sent(err error) {
-	if errors.Is(err, ws.ErrQueueFull) {
-		v.tooSlow()
-	}
-}
-
-func (v *visitor) tooSlow() {
+func (v *visitor) logSlow() {
 	remote := ""
 	if a := v.socket.RemoteAddr(); a != nil {
 		remote = a.String()
 	}
 	v.server.log.Debug("slow client cut", "path", multiplexPath, "remote", remote)
-	v.Close(endTooSlow)
 }
 
 // Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
@@ -132,16 +127,22 @@ func (v *visitor) Close(why clients.Reason) {
 	_ = v.socket.Close(ws.StatusCode(why.Number), why.Code+": "+why.Text)
 }
 
-// Message implements [clients.Multiplexer], as do those below.
+// Message implements [clients.Multiplexer], as do those below. All who get a message get it together.
 func (v *visitor) Message(name string, m *channel.Message) {
-	v.sent(v.socket.SendPrepared(channel.Shared(m, messagePush{}, func(m *channel.Message) *ws.PreparedMessage {
-		return prepared(ws.Text, appendMessagePush(nil, name, m))
-	})))
+	x := v.server.multiplex
+	prepare := func(m *channel.Message) *cast {
+		return newCast(&x.sockets, prepared(ws.Text, appendMessagePush(nil, name, m)))
+	}
+	if all, ok := channel.Gather(m, x, prepare); ok {
+		all.to = append(all.to, v.socket)
+		return
+	}
+	_ = v.socket.SendPrepared(prepared(ws.Text, appendMessagePush(nil, name, m)))
 }
 
 // Presence tells who joined or left.
 func (v *visitor) Presence(e *channel.PresenceEvent) {
-	v.sent(v.socket.SendPrepared(channel.SharedPresence(e, messagePush{}, preparePresence)))
+	_ = v.socket.SendPrepared(channel.SharedPresence(e, v.server.multiplex, preparePresence))
 }
 
 // Present tells who is there.
@@ -177,7 +178,8 @@ func (v *visitor) HasRoom() bool { return v.socket.Buffered() <= v.server.config
 func (v *visitor) Room(ctx context.Context) error {
 	err := v.server.waitForRoom(ctx, v.HasRoom)
 	if errors.Is(err, context.DeadlineExceeded) {
-		v.tooSlow()
+		v.logSlow()
+		v.Close(endTooSlow)
 	}
 	return err
 }
