@@ -72,6 +72,12 @@
 //
 // Below /api/v1/ backends publish, ask who is there, and call devices, with an API key: /api/v1/openapi.json describes it.
 //
+// # Many channels at once
+//
+// /ws is a WebSocket for all channels of a client, with commands and replies in JSON (docs/ws-protocol.md), and /socket.io/ the same
+// by the events of Socket.IO (docs/socketio.md). Both are a [clients.Multiplexer] over commands, which is what they have in
+// common: visitor is a client of the one, guest of the other.
+//
 // # Errors
 //
 // Errors are JSON, with a code for programs, a number that says whether to try again (1000 to 1499) or not (1500 to 1999),
