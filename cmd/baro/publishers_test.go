@@ -180,38 +180,47 @@ func (p *publishing) publishEnvelopes(ctx context.Context, c *ws.Conn) error {
 	return nil
 }
 
-// publishSocketIO publishes events, each of which is acknowledged, and leaves and comes back now and then.
+// publishSocketIO publishes events, each with a key until it is acknowledged, over connections that are cut.
 func (p *publishing) publishSocketIO(ctx context.Context) error {
-	p.http = p.client()
-	for p.due() {
+	return p.again(ctx, func() error {
 		s, err := p.dialSocketIO(ctx, "websocket", "")
 		if err != nil {
 			return err
 		}
-		for n := 0; n < 300 && p.due() && err == nil; n++ {
+		defer s.link.close()
+		for err == nil && p.due() {
 			err = p.publishEvent(ctx, s)
 		}
-		s.link.close()
-		if err != nil {
+		return err
+	})
+}
+
+// again has do done until that is without an error that a cut explains.
+func (p *publishing) again(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || errors.Is(err, errProtocol) || ctx.Err() != nil {
 			return err
 		}
+		p.retried++
+		pause(ctx, 5*time.Millisecond)
 	}
-	return nil
 }
 
 func (p *publishing) publishEvent(ctx context.Context, s *socketIO) error {
 	data, binary := body(p.number, len(p.acknowledged))
+	options := map[string]string{"key": fmt.Sprintf("publisher-%d-%d", p.number, len(p.acknowledged))}
 	var ack string
 	var err error
 	if binary {
 		s.acks++
 		ack = fmt.Sprintf("43%d[", s.acks)
 		c := s.link.(socketLink).c
-		if err = c.Write(ctx, ws.Text, fmt.Appendf(nil, `451-%d["publish",%q,{"_placeholder":true,"num":0}]`, s.acks, p.name)); err == nil {
+		if err = c.Write(ctx, ws.Text, fmt.Appendf(nil, `451-%d["publish",%q,{"_placeholder":true,"num":0},{"key":%q}]`, s.acks, p.name, options["key"])); err == nil {
 			err = c.Write(ctx, ws.Binary, data)
 		}
 	} else {
-		ack, err = s.emit(ctx, "publish", p.name, string(data))
+		ack, err = s.emit(ctx, "publish", p.name, string(data), options)
 	}
 	if err != nil {
 		return err
@@ -225,4 +234,41 @@ func (p *publishing) publishEvent(ctx context.Context, s *socketIO) error {
 			return p.acknowledge([]byte(strings.TrimSuffix(rest, "]")))
 		}
 	}
+}
+
+// publishMultiplexed is publishSocketIO over /ws.
+func (p *publishing) publishMultiplexed(ctx context.Context) error {
+	return p.again(ctx, func() error {
+		c, err := p.dialMultiplexed(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.CloseNow()
+		for err == nil && p.due() {
+			err = p.publishCommand(ctx, c)
+		}
+		return err
+	})
+}
+
+func (p *publishing) publishCommand(ctx context.Context, c *ws.Conn) error {
+	i := len(p.acknowledged)
+	data, binary := body(p.number, i)
+	command := map[string]string{"channel": p.name, "key": fmt.Sprintf("publisher-%d-%d", p.number, i)}
+	if binary {
+		command["base64"] = base64.StdEncoding.EncodeToString(data)
+	} else {
+		command["data"] = string(data)
+	}
+	if err := writeJSON(ctx, c, map[string]any{"id": i + 1, "publish": command}); err != nil {
+		return err
+	}
+	f, err := readFrame(ctx, c)
+	if err != nil {
+		return err
+	}
+	if f.ID != i+1 || f.Error != nil {
+		return fmt.Errorf("%w: command %d is answered with %+v", errProtocol, i+1, f)
+	}
+	return p.acknowledge(f.OK)
 }

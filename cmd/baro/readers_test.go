@@ -40,6 +40,7 @@ var transports = map[string]transport{
 	"NDJSON":                 readLines,
 	"long polling":           func(ctx context.Context, r *reading) error { return readPolls(ctx, r, "wait=10s", 0) },
 	"polling":                func(ctx context.Context, r *reading) error { return readPolls(ctx, r, "", 200*time.Millisecond) },
+	"/ws":                    readMultiplexed,
 	"Socket.IO":              func(ctx context.Context, r *reading) error { return readSocketIO(ctx, r, "websocket") },
 	"Socket.IO over polling": func(ctx context.Context, r *reading) error { return readSocketIO(ctx, r, "polling") },
 }
