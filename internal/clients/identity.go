@@ -77,6 +77,10 @@ func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity,
 		if len(identity.Info) > channel.MaxInfoBytes {
 			return nil, ErrCredentials.With(fmt.Sprintf("the token's info has %d bytes, the limit is %d", len(identity.Info), channel.MaxInfoBytes))
 		}
+		if !identity.Expires.IsZero() && time.Until(identity.Expires) <= 0 {
+			// Clocks may be apart, and so a verifier accepts it for a while; but its connection would end at once, again and again.
+			return nil, ErrExpired
+		}
 		return &Identity{Identity: identity}, nil
 	case r.config.Ask != nil && r.config.AskConnect:
 		return r.askConnect(ctx, id, h)

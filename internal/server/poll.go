@@ -28,6 +28,9 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 	}
 	var batch channel.Batch
 	if wait > 0 && r.Method == http.MethodGet {
+		if at := identity.Expires; !at.IsZero() {
+			wait = min(wait, time.Until(at)) // as a stream ends then
+		}
 		batch, err = s.wait(r, name, from, wait)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
 	} else {
