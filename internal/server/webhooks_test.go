@@ -309,3 +309,74 @@ func TestWebhookMistakes(t *testing.T) {
 		}
 	}
 }
+
+// Over the transports that carry all of a client: the backend says who it is, and what it is subscribed to; and answers it.
+func TestMultiplexedQuestions(t *testing.T) {
+	overBoth(t, func(t *testing.T, transport string) {
+		hang := hangs(t)
+		hung := make(chan struct{}, 1)
+		url, events := newBackend(t, func(w http.ResponseWriter, r *http.Request, q told) {
+			switch q.Type + " " + q.Data.Token + q.Data.Method {
+			case "connect ana":
+				_, _ = io.WriteString(w, `{"user":"ana","channels":["news"],"rights":{"publish":["rooms/*"]}}`)
+			case "connect banned", "rpc refuse":
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, `{"error":{"code":"banned","message":"Come back on Monday."}}`)
+			case "rpc echo":
+				if q.Data.User != "ana" || q.Data.Client == "" {
+					t.Errorf("%+v", q.Data)
+				}
+				_, _ = io.WriteString(w, `{"data":`+string(q.Data.Data)+`}`)
+			case "rpc large":
+				_, _ = io.WriteString(w, `{"data":"`+strings.Repeat("x", 10<<20)+`"}`)
+			case "rpc wrong":
+				_, _ = io.WriteString(w, `Hello`)
+			case "rpc hang":
+				hung <- struct{}{}
+				hang(w, r, q)
+			default:
+				t.Errorf("%+v", q)
+			}
+		})
+		s := start(t, Config{Rules: []Rule{}, Webhooks: Webhooks{
+			Connect: asker(url), RPC: asker(url),
+			Events: webhook.Config{Endpoints: []webhook.Endpoint{endpoint(url, clients.TypeConnected, clients.TypeSubscribed)}},
+		}})
+		if _, err := dialTalk(t, s, transport, "banned"); err == nil || !strings.Contains(err.Error(), "banned") || !strings.Contains(err.Error(), "Come back on Monday.") {
+			t.Errorf("who is banned is told %v", err)
+		}
+		ana := mustTalk(t, s, transport, "ana")
+		if e := next(t, events); e.Type != clients.TypeConnected || e.Data.User != "ana" {
+			t.Errorf("%+v", e)
+		}
+		if e := next(t, events); e.Type != clients.TypeSubscribed || e.Data.User != "ana" || e.Data.Channel != "news" {
+			t.Errorf("%+v", e)
+		}
+		publishText(t, s, "news", "안녕")
+		for h := ana.next(); h.name != "message"; h = ana.next() {
+			if h.name == "end" {
+				t.Fatal("the connection has ended")
+			}
+		}
+		ana.must("publish", `{"channel":"rooms/1","data":"x"}`, nil)
+		ana.refused("forbidden", "publish", `{"channel":"news","data":"x"}`)
+		ana.refused("forbidden", "subscribe", `{"channel":"rooms/1"}`)
+
+		waiting := ana.begin("rpc", `{"method":"hang","data":1}`)
+		<-hung
+		var answer json.RawMessage
+		ana.must("rpc", `{"method":"echo","data":{"n":"둘"}}`, &answer)
+		if !strings.Contains(string(answer), `{"n":"둘"}`) {
+			t.Errorf("the answer is %s", answer)
+		}
+		if err := ana.ask("rpc", `{"method":"refuse","data":1}`, nil); err == nil || err.Error() != "1510 banned: Come back on Monday." {
+			t.Errorf("a refusal is %v", err)
+		}
+		ana.refused("backend_unavailable", "rpc", `{"method":"large","data":1}`)
+		ana.refused("backend_unavailable", "rpc", `{"method":"wrong","data":1}`)
+		mustTalk(t, s, transport, "ana").must("rpc", `{"method":"echo","data":{"n":"x"}}`, &answer)
+		if len(waiting) > 0 {
+			t.Errorf("a question that hangs is answered with %s", <-waiting)
+		}
+	})
+}
