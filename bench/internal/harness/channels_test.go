@@ -36,7 +36,8 @@ func TestChannels(t *testing.T) {
 		divide int    // messages come in multiples of it
 		bytes  int64  // that come from the server for each message, at least
 	}{
-		{"chpub-128-p1-c3", "baro-post", 1, 50},
+		{"chpub-128-p1-c3", "baro-post baro-api", 1, 50},
+		{"chpub-128-p100-c3", "baro-api", 100, 10},
 		{"chws-128-w1-n20", "baro-plain baro-json baro-channels-sio", 20, 128},
 		{"chws-128-w3-n20", "baro-plain baro-json baro-channels-sio", 60, 128},
 		{"chsse-128-w3-n20", "baro-sse", 60, 128},

@@ -54,6 +54,20 @@ var baroPost = load.Publish{
 	Done: `"offset":`,
 }
 
+// baroAPI publishes by the API for backends.
+var baroAPI = load.Publish{
+	Path: "/api/v1/publish", Header: "Content-Type: application/json\r\n",
+	Body: func(payload string) string {
+		return fmt.Sprintf(`{"channel":%q,"data":%q}`, channelName, payload)
+	},
+	BatchPath: "/api/v1/batch",
+	Batch: func(payload string, count int) string {
+		one := fmt.Sprintf(`{"channel":%q,"data":%q}`, channelName, payload)
+		return `{"messages":[` + strings.Repeat(one+",", count-1) + one + `]}`
+	},
+	Done: `"offset":`, BatchDone: `"offset":`,
+}
+
 // Ways to subscribe to channels of this project's server.
 var (
 	baroPlain = &load.Subscribe{Path: "/c/" + channelName}
