@@ -13,8 +13,10 @@ type queue struct {
 	limit  int
 	cut    func()        // called in a goroutine of its own, once, when the queue overflows
 	ready  chan struct{} // has a token when there is something to take
+	client string        // whose it is, for the log
 
 	mu    sync.Mutex
+	loop  waker // is told instead, once there is one
 	parts [][]byte
 	bytes int
 	full  bool // it overflowed: what is in it is not the whole any more
@@ -43,10 +45,30 @@ func (q *queue) put(part []byte) {
 		q.parts = append(q.parts, part)
 		q.bytes += len(part)
 	}
+	if q.loop != nil {
+		if len(q.parts) <= 1 { // it has not been told yet, or of what ends it
+			q.loop.wake()
+		}
+		return
+	}
 	select {
 	case q.ready <- struct{}{}:
 	default:
 	}
+}
+
+// A waker is told that there is something to take, and that the queue has overflowed. It is called with the queue's lock held.
+type waker interface {
+	wake()
+	cut()
+}
+
+// wakes has l told of what comes, and of what there is.
+func (q *queue) wakes(l waker) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.loop, q.cut, q.ready = l, l.cut, nil
+	l.wake()
 }
 
 // take takes everything, and says whether that is the whole. The queue goes on with spare, which the caller took earlier

@@ -30,6 +30,7 @@ type Server struct {
 	origins  *origins
 	console  *console.Console
 
+	streams     *streams
 	sockets     *sockets
 	multiplex   *multiplex
 	socketIO    *socketIO
@@ -61,6 +62,7 @@ func New(config Config) (*Server, error) {
 		slots:       slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
 	}
+	s.streams = newStreams(s)
 	s.sockets = newSockets(s)
 	s.multiplex = newMultiplex(s)
 	s.socketIO = newSocketIO(s)
@@ -168,6 +170,7 @@ func (s *Server) Serve() error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	var gone sync.WaitGroup
+	gone.Go(func() { s.streams.shutdown(ctx) })
 	gone.Go(func() { s.sockets.shutdown(ctx) })
 	gone.Go(func() { s.multiplex.shutdown(ctx) })
 	gone.Go(func() { s.socketIO.shutdown(ctx) })
@@ -202,6 +205,7 @@ func (s *Server) end(ctx context.Context) error {
 // Close stops the server at once.
 func (s *Server) Close() {
 	s.stop()
+	s.streams.closeNow()
 	s.sockets.closeNow()
 	s.multiplex.closeNow()
 	s.socketIO.closeNow()

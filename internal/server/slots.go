@@ -80,8 +80,14 @@ const reserve = 64
 
 type beyondBound struct{}
 
+// plainTCP is the key of what says that a request came over a TCP connection, without TLS.
+type plainTCP struct{}
+
 // accepted is for [http.Server.ConnContext]: it comes before changed.
-func (c *connections) accepted(ctx context.Context, _ net.Conn) context.Context {
+func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Context {
+	if _, ok := conn.(*net.TCPConn); ok {
+		ctx = context.WithValue(ctx, plainTCP{}, true)
+	}
 	if c.open.Add(1) > c.max {
 		return context.WithValue(ctx, beyondBound{}, true)
 	}

@@ -32,16 +32,43 @@ const catchUpBytes = 64 << 10
 type follower struct {
 	identity *clients.Identity
 	hello    clients.Hello
-	end      sync.Once
-	ended    chan struct{} // closed when the server has it go
+
+	mu    sync.Mutex
+	done  bool
+	ended chan struct{} // closed when the server has it go
+	loop  releaser      // is told, too, once there is one
 }
+
+// A releaser is told that the server has a client go.
+type releaser interface{ release() }
 
 func newFollower(identity *clients.Identity, h clients.Hello) *follower {
 	return &follower{identity: identity, hello: h, ended: make(chan struct{})}
 }
 
 // Close implements [clients.Link].
-func (f *follower) Close(clients.Reason) { f.end.Do(func() { close(f.ended) }) }
+func (f *follower) Close(clients.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done {
+		return
+	}
+	f.done = true
+	close(f.ended)
+	if f.loop != nil {
+		f.loop.release()
+	}
+}
+
+// wakes has l told when the server has the client go, or that it has.
+func (f *follower) wakes(l releaser) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.loop = l
+	if f.done {
+		l.release()
+	}
+}
 
 // stream writes a channel from a place on until the client goes, does not keep up, or the server stops. An error comes
 // before anything is written.
@@ -68,12 +95,24 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if err := s.slots.take(); err != nil {
 		return err
 	}
-	defer s.slots.give()
-
+	client := s.registry.Enter(who.identity, who.hello, who)
+	who.identity, who.hello = nil, clients.Hello{} // it lives as long as the client does
+	var subscription *channel.Subscription
+	gone := func() {
+		if subscription != nil {
+			subscription.Close()
+		}
+		client.Gone("left")
+		s.slots.give()
+	}
+	taken := false
+	defer func() {
+		if !taken {
+			gone()
+		}
+	}()
 	out := newOutput(w, s.config.WriteTimeout)
 	defer out.end()
-	client := s.registry.Enter(who.identity, who.hello, who)
-	defer client.Gone("left")
 	begin := f.open
 	if lost {
 		begin = f.lost
@@ -82,11 +121,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 		s.log.Debug("slow client cut", "path", auth.Redact(r.URL.Path), "remote", r.RemoteAddr)
 		out.cut()
 	})
-	subscription := s.catchUp(out, client.Member(), name, begin(start), batch, q)
+	q.client = client.ID()
+	subscription = s.catchUp(out, client.Member(), name, begin(start), batch, q)
 	if subscription == nil {
 		return nil
 	}
-	defer subscription.Close()
+	if taken = s.streams.take(w, r, who, q, gone); taken {
+		return nil
+	}
 	s.follow(out, r, who, q, f)
 	return nil
 }
