@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -142,4 +143,47 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The commands of the quick start that prepare a server do so: its configuration is right with what they printed.
+func TestQuickStart(t *testing.T) {
+	page, err := os.ReadFile("../../docs/quick-start.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, _ := strings.Cut(string(page), "```sh\nbaro")
+	script, _, _ = strings.Cut("baro"+script, "```")
+	_, file, _ := strings.Cut(string(page), "```yaml\n")
+	file, _, _ = strings.Cut(file, "```")
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(executable, filepath.Join(dir, "baro")); err != nil {
+		t.Fatal(err)
+	}
+	shell := func(script string) string {
+		t.Helper()
+		c := exec.CommandContext(t.Context(), "sh", "-eu", "-c", script)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "BARO_TEST_AS_COMMAND=1", "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v, %s", script, err, out)
+		}
+		return string(out)
+	}
+	entry := regexp.MustCompile(`\{"id":"shop".*\}`).FindString(shell(script))
+	shown := regexp.MustCompile(`\{"id": "shop".*\}`).FindString(file)
+	if entry == "" || shown == "" {
+		t.Fatalf("there is no key in %s", file)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "baro.yml"), []byte(strings.Replace(file, shown, entry, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := shell("baro check --config baro.yml"); !strings.Contains(out, "is right") {
+		t.Errorf("%s", out)
+	}
+	shell("baro token mint --key-file token.secret --user kim > token")
 }

@@ -42,7 +42,13 @@ func loadDocs(t *testing.T, text string) (*config.Config, *pflag.FlagSet) {
 	var c config.Config
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	c.Flags(flags)
-	if err := c.Load(filepath.Join(dir, "baro.yml"), flags, func(string) (string, bool) { return "", false }); err != nil {
+	lookup := func(name string) (string, bool) {
+		if name == "BARO_WEBHOOK_SECRET" {
+			return whsec, true
+		}
+		return "", false
+	}
+	if err := c.Load(filepath.Join(dir, "baro.yml"), flags, lookup); err != nil {
 		t.Fatal(err)
 	}
 	return &c, flags
@@ -101,4 +107,24 @@ func keys(t reflect.Type) []string {
 		return all
 	}
 	return nil
+}
+
+// What the other pages show is right, but for what they leave out.
+func TestOtherDocs(t *testing.T) {
+	hash := `sha256:` + strings.Repeat("0", 64)
+	for _, page := range []string{"docs/channels.md", "docs/webhooks.md", "docs/auth.md", "docs/quick-start.md", "examples/backends/README.md"} {
+		text, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```yaml\n")
+		if len(blocks) < 2 {
+			t.Errorf("%s shows nothing", page)
+		}
+		for _, block := range blocks[1:] {
+			block, _, _ = strings.Cut(block, "```")
+			block = strings.ReplaceAll(strings.ReplaceAll(block, "sha256:…", hash), "secret_file: secret}", "secret_file: token.secret}")
+			loadDocs(t, block)
+		}
+	}
 }

@@ -70,7 +70,7 @@ func (b *backends) occupied(name string, occupied bool) {
 	b.notify(kind, clients.OccupancyEvent{Channel: name})
 }
 
-// ask asks the backend; the error is a [clients.Error], or the context's.
+// ask asks the backend; the error is one that [clients.ErrorOf] knows.
 func (b *backends) ask(ctx context.Context, kind string, question, answer any) error {
 	a := b.askers[kind]
 	if a == nil {
@@ -82,6 +82,9 @@ func (b *backends) ask(ctx context.Context, kind string, question, answer any) e
 	}
 	if errors.Is(err, webhook.ErrUnavailable) || errors.Is(err, webhook.ErrBusy) {
 		return clients.ErrBackend
+	}
+	if err != nil && ctx.Err() != nil {
+		return clients.ErrTimeout // whoever asks has gone, most likely
 	}
 	return err
 }

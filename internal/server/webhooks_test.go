@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -219,6 +220,8 @@ func TestConnectQuestion(t *testing.T) {
 		Webhooks: Webhooks{Connect: asker(url), ConnectHeaders: []string{"X-Tenant"}},
 		Rules:    []Rule{{Pattern: pattern, Access: clients.Rule{Subscribe: clients.Anyone, Publish: clients.Users}}},
 	}
+	failures := make(chan slog.Record, 100)
+	config.Log = slog.New(errorLog{slog.DiscardHandler, failures})
 	s := start(t, config)
 	config.Auth = &auth.Config{Keys: []auth.Key{key}}
 	verifies := start(t, config)
@@ -259,7 +262,7 @@ func TestConnectQuestion(t *testing.T) {
 	waiting := make(chan struct{})
 	go func() {
 		defer close(waiting)
-		r, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/c/open"), nil)
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/c/open"), nil)
 		r.Header.Set("Authorization", "Bearer hang")
 		if response, err := client(t).Do(r); err == nil {
 			response.Body.Close()
@@ -282,7 +285,28 @@ func TestConnectQuestion(t *testing.T) {
 	}
 	cancel()
 	<-waiting
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for len(failures) > 0 { // whoever leaves is none
+		t.Errorf("the log has %+v", <-failures)
+	}
 }
+
+// errorLog collects what is logged as an error.
+type errorLog struct {
+	slog.Handler
+	errors chan<- slog.Record
+}
+
+func (errorLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (l errorLog) Handle(_ context.Context, r slog.Record) error {
+	l.errors <- r
+	return nil
+}
+
+func (l errorLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // A question that the backend does not answer in time is answered by the server.
 func TestConnectQuestionTimesOut(t *testing.T) {
