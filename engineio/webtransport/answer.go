@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -67,4 +68,13 @@ func (a *answer) end() {
 	if a.failed {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// reject says that a request has not been looked at (RFC 9114 4.1.1). Other than after an answer with 503, a client may send it again
+// elsewhere, and an EventSource does.
+func reject(w writer) {
+	_ = w.SetWriteDeadline(time.Unix(1, 0)) // HTTPStream would send a head
+	str := w.HTTPStream()
+	str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+	str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
 }

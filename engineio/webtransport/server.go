@@ -138,10 +138,7 @@ func (s *Server) SetAltSvc(h http.Header) {
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connKey{}).(*conn)
 	if !c.begin() {
-		// Not 503: the client may ask again, elsewhere, and an EventSource would never do so after an answer.
-		str := w.(http3.HTTPStreamer).HTTPStream()
-		str.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
-		str.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+		reject(w.(writer))
 		return
 	}
 	defer c.end()

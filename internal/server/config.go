@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// Listen is the TCP address to serve on. ":8000".
 	Listen string
-	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, and HTTP/2 too.
+	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, HTTP/2 and, over UDP, HTTP/3.
 	TLSCert, TLSKey string
 	// HTTP3 insists on HTTP/3, which needs TLS: [Server.Listen] fails if UDP cannot be had on the same port. Without it the
 	// server speaks HTTP/3 if it can, and says so in the log if it cannot.
