@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"baro.dev/channel"
+	"baro.dev/engineio"
 	"baro.dev/ws"
 )
 
@@ -13,6 +14,22 @@ type cast struct {
 	server  *ws.Server
 	message *ws.PreparedMessage
 	to      []*ws.Socket
+}
+
+// sessionCast is a cast to clients of Socket.IO.
+type sessionCast struct {
+	engine  *engineio.Server
+	message *engineio.Prepared
+	to      []*engineio.Session
+}
+
+// Delivered implements [channel.Gathering].
+func (c *sessionCast) Delivered() {
+	if len(c.to) == 1 {
+		_ = c.to[0].SendPrepared(c.message)
+	} else {
+		c.engine.Broadcast(c.to, c.message, false)
+	}
 }
 
 var casts = sync.Pool{New: func() any { return new(cast) }}

@@ -6,7 +6,7 @@ import (
 	"baro.dev/socketio/parser"
 )
 
-// socketEvent is what the packets of a message, or of who came and left, are shared by.
+// socketEvent is what the packets of who came and left are shared by.
 type socketEvent struct{}
 
 // socketMessage is the argument of the event message.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"baro.dev/channel"
-	"baro.dev/engineio"
 	"baro.dev/internal/clients"
 	"baro.dev/socketio"
 	"baro.dev/socketio/parser"
@@ -165,9 +164,15 @@ func (g *guest) Close(why clients.Reason) {
 
 // Message implements [clients.Multiplexer], as do those below.
 func (g *guest) Message(name string, m *channel.Message) {
-	_ = g.socket.Conn().SendPrepared(channel.Shared(m, socketEvent{}, func(m *channel.Message) *engineio.Prepared {
-		return prepareSocketMessage(name, m)
-	}))
+	engine := g.server.socketIO.io.Engine()
+	prepare := func(m *channel.Message) *sessionCast {
+		return &sessionCast{engine: engine, message: prepareSocketMessage(name, m)}
+	}
+	if all, ok := channel.Gather(m, engine, prepare); ok {
+		all.to = append(all.to, g.socket.Conn())
+		return
+	}
+	_ = g.socket.Conn().SendPrepared(prepareSocketMessage(name, m))
 }
 
 // Presence tells who joined or left.

@@ -38,10 +38,10 @@ func TestChannels(t *testing.T) {
 	}{
 		{"chpub-128-p1-c3", "baro-post baro-api", 1, 50},
 		{"chpub-128-p100-c3", "baro-api", 100, 10},
-		{"chws-128-w1-n20", "baro-plain baro-json baro-channels-sio", 20, 128},
-		{"chws-128-w3-n20", "baro-plain baro-json baro-channels-sio", 60, 128},
+		{"chws-128-w1-n20", "baro-plain baro-json baro-ws baro-channels-sio", 20, 128},
+		{"chws-128-w3-n20", "baro-plain baro-json baro-ws baro-channels-sio", 60, 128},
 		{"chsse-128-w3-n20", "baro-sse", 60, 128},
-		{"chidle-128-n50", "baro-plain baro-json baro-sse baro-channels-sio", 50, 0},
+		{"chidle-128-n50", "baro-plain baro-json baro-ws baro-sse baro-channels-sio", 50, 0},
 	} {
 		t.Run(c.cell, func(t *testing.T) {
 			plan := Plan{Cells: []string{c.cell}, Rounds: 1, Warmup: 20 * time.Millisecond, Duration: 200 * time.Millisecond}

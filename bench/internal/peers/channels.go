@@ -73,7 +73,10 @@ var (
 	baroPlain = &load.Subscribe{Path: "/c/" + channelName}
 	baroJSON  = &load.Subscribe{Path: "/c/" + channelName, Protocol: "baro.v1.json"}
 	baroSSE   = &load.Subscribe{Stream: true, Path: "/c/" + channelName}
-	baroSIO   = &load.Subscribe{Path: "/socket.io/?EIO=4&transport=websocket", Steps: []load.Step{
+	baroWS    = &load.Subscribe{Path: "/ws", Steps: []load.Step{
+		{Hear: `{"connected":`}, {Say: `{"id":1,"subscribe":{"channel":"` + channelName + `"}}`, Hear: `{"id":1,"ok":`},
+	}}
+	baroSIO = &load.Subscribe{Path: "/socket.io/?EIO=4&transport=websocket", Steps: []load.Step{
 		{Hear: "0{"}, {Say: "40", Hear: "40{"}, {Say: `420["subscribe","` + channelName + `"]`, Hear: "430["},
 	}}
 )

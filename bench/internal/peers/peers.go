@@ -110,6 +110,7 @@ func All() []Server {
 		{Name: "baro-api", Program: baroServe(load.Door{Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-plain", Program: baroServe(load.Door{Subscribe: baroPlain, Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-json", Program: baroServe(load.Door{Subscribe: baroJSON, Publish: baroAPI}), Kind: Ours},
+		{Name: "baro-ws", Program: baroServe(load.Door{Subscribe: baroWS, Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-sse", Program: baroServe(load.Door{Subscribe: baroSSE, Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-channels-sio", Program: baroServe(load.Door{Subscribe: baroSIO, Publish: baroAPI}), Kind: Ours},
 		{Name: "centrifugo-api", Module: centrifugoModule, Program: centrifugo(false, nil), Kind: Peer},
