@@ -126,7 +126,7 @@ func (r Reason) ComeBack() bool { return r.Number < 4500 }
 // Why connections end.
 var (
 	EndExpired      = Reason{4001, "token_expired", "the token has expired"}
-	EndReconnect    = Reason{4004, "reconnect", "the backend wants the client to connect anew"}
+	EndReconnect    = Reason{4002, "reconnect", "the backend wants the client to connect anew"}
 	EndDisconnected = Reason{4501, "disconnected", "the backend has disconnected the client"}
 )
 

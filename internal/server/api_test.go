@@ -265,7 +265,7 @@ func TestAPIClients(t *testing.T) {
 			t.Error(log)
 		}
 	}
-	if log := ben.take(); !strings.HasPrefix(log, "in private, private: psst, out of private, closed 4004 reconnect: ") {
+	if log := ben.take(); !strings.HasPrefix(log, "in private, private: psst, out of private, closed 4002 reconnect: ") {
 		t.Error(log)
 	}
 	b.refused(400, "invalid_target", "subscribe", `{"channel":"a"}`)
