@@ -56,7 +56,7 @@ func (l *ledger) enter(m channel.Message) error {
 		return fmt.Errorf("%v says %.40q", m.Position(), m.Data)
 	}
 	data, binary := body(publisher, i)
-	if i != len(l.seen[publisher]) || m.Binary != binary || !bytes.Equal(m.Data, data) {
+	if i != len(l.seen[publisher]) || m.Binary != binary || !bytes.Equal(bytes.TrimRight(m.Data, " "), data) {
 		return fmt.Errorf("%v is message %d of publisher %d, with %d due, binary: %v, %.40q", m.Position(), i, publisher, len(l.seen[publisher]), m.Binary, m.Data)
 	}
 	l.seen[publisher] = append(l.seen[publisher], m.Offset)

@@ -21,6 +21,7 @@ type publishing struct {
 	reading      // for its connections
 	number       int
 	each         int
+	large        int // how many bytes each message has more
 	retried      int
 	acknowledged []channel.Position
 	stop         <-chan struct{} // closed when it is enough, whatever each says; may be nil
@@ -79,7 +80,7 @@ func (p *publishing) publishWith(ctx context.Context, request func(data []byte, 
 	for p.due() {
 		i := len(p.acknowledged)
 		data, binary := body(p.number, i)
-		path, kind, text, err := request(data, binary)
+		path, kind, text, err := request(append(data, strings.Repeat(" ", p.large)...), binary)
 		if err == nil {
 			text, err = p.insist(ctx, path, text, kind, fmt.Sprintf("publisher-%d-%d", p.number, i))
 		}
