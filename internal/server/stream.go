@@ -95,6 +95,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if err := s.slots.take(); err != nil {
 		return err
 	}
+	if s.streams.takes(r) {
+		h.Set("Connection", "close")
+	}
 	client := s.registry.Enter(who.identity, who.hello, who)
 	who.identity, who.hello = nil, clients.Hello{} // it lives as long as the client does
 	var subscription *channel.Subscription

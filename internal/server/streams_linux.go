@@ -62,10 +62,15 @@ type loopStream struct {
 	due     time.Duration // when that must have been taken; or else of the next heartbeat
 }
 
+// takes says whether the stream that answers a request is one for take. Its connection has no other request after it.
+func (k *streams) takes(r *http.Request) bool {
+	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.Context().Value(plainTCP{}) != nil
+}
+
 // take goes on with a stream, whose answer has begun and is in chunks, if it can be had: then the handler of the request returns,
 // and gone is called when the stream is over.
 func (k *streams) take(w http.ResponseWriter, r *http.Request, who *follower, q *queue, gone func()) bool {
-	if r.Context().Value(plainTCP{}) == nil || r.ProtoMajor != 1 || r.ProtoMinor == 0 {
+	if !k.takes(r) {
 		return false
 	}
 	nc, _, err := http.NewResponseController(w).Hijack()

@@ -29,7 +29,7 @@ func follow(t *testing.T, s *Server) *looped {
 	c := dial(t, s)
 	fmt.Fprintf(c, "GET /c/a HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", typeSSE)
 	r, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || r.StatusCode != http.StatusOK {
+	if err != nil || r.StatusCode != http.StatusOK || !r.Close { // nothing can be asked for on the connection after it
 		t.Fatal(r, err)
 	}
 	eventually(t, "a loop drives the stream", func() bool { return s.streams.len() == before+1 })

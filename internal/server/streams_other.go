@@ -12,6 +12,8 @@ type streams struct{}
 
 func newStreams(*Server) *streams { return &streams{} }
 
+func (*streams) takes(*http.Request) bool { return false }
+
 func (*streams) take(http.ResponseWriter, *http.Request, *follower, *queue, func()) bool {
 	return false
 }
