@@ -100,6 +100,10 @@ race: bin/tally ## Run the tests, with the race detector, and without it those t
 		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
 		exit $$failed; } | bin/tally
 
+.PHONY: prove
+prove: ## Cut, kill and fill the server as hard as it gets, which takes ten minutes
+	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels)$$' ./cmd/baro
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz $(FUZZTIME)

@@ -2,12 +2,16 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"baro.dev/ws"
 )
 
 // vanish has a connection receive nothing more, not even what its kernel would answer: for the other end, whoever was there
@@ -54,6 +58,29 @@ func TestVanishedClientsLeave(t *testing.T) {
 		}
 		connections[name] = c
 	}
+	for name, first := range map[string][]string{
+		"/ws":                                   {`{"id":1,"subscribe":{"channel":"a"}}`},
+		"/socket.io/?EIO=4&transport=websocket": {"40", `420["subscribe","a"]`},
+	} {
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			connections[name] = c
+			return c, err
+		}
+		c, _, err := ws.Dial(t.Context(), s.url(name), &ws.DialOptions{DialContext: dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		for _, text := range first {
+			if err := c.Write(t.Context(), ws.Text, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			for answer := ""; text == "40" && !strings.HasPrefix(answer, text); { // no event before that
+				answer = string(readSocket(t, c).Data)
+			}
+		}
+	}
 	there := func() int {
 		p, err := s.Hub().Presence("a", 0)
 		if err != nil {
@@ -61,7 +88,7 @@ func TestVanishedClientsLeave(t *testing.T) {
 		}
 		return p.Clients
 	}
-	eventually(t, "all are there", func() bool { return there() == len(requests) })
+	eventually(t, "all are there", func() bool { return there() == len(connections) })
 	vanished := time.Now()
 	for _, c := range connections {
 		vanish(t, c)
