@@ -166,7 +166,7 @@ func (c *Client) Gone(reason string) {
 	}
 	for name, s := range all {
 		s.end()
-		c.registry.config.Notify(TypeUnsubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
+		c.notify(TypeUnsubscribed, name)
 	}
 	c.registry.abandon(c)
 	e := c.event()
@@ -196,7 +196,8 @@ func (c *Client) watchExpiry(at time.Time) {
 
 func (c *Client) expired() {
 	if at := c.Identity().Expires; at.IsZero() || time.Until(at) > 0 {
-		return // it was refreshed at that moment
+		c.watchExpiry(at) // it was refreshed at that moment, or the clock was set back
+		return
 	}
 	c.Disconnect(EndExpired)
 }

@@ -248,6 +248,35 @@ func TestCatchUp(t *testing.T) {
 	})
 }
 
+// The backend is told of a subscription that is lost, too: the channel was faster than the client.
+func TestLostSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		r, hub := house(func(c *clients.Config, o *channel.Options) {
+			o.HistoryCount = 5
+			c.Notify = func(kind string, _ any) { told = append(told, kind) }
+		})
+		c, l := connect(t, r, "ana")
+		l.room = make(chan struct{})
+		publish := func() {
+			for range 5 {
+				_, _ = hub.Publish("open/a", channel.Message{Data: make([]byte, 40<<10), Binary: true})
+			}
+		}
+		publish()
+		subscribe(t, c, "open/a", channel.Oldest())
+		synctest.Wait()
+		publish()
+		close(l.room)
+		synctest.Wait()
+		expect(t, l, "out of open/a: not_recoverable")
+		if want := []string{clients.TypeConnected, clients.TypeSubscribed, clients.TypeUnsubscribed}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		c.Gone("over")
+	})
+}
+
 // Who leaves while it catches up leaves nothing behind.
 func TestGoneWhileCatchingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

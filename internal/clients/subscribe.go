@@ -104,8 +104,8 @@ func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(
 		c.release(s)
 		return err
 	}
+	c.notify(TypeSubscribed, name) // before it may be lost
 	s.first(start, batch)
-	c.registry.config.Notify(TypeSubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
 	return nil
 }
 
@@ -194,8 +194,14 @@ func (c *Client) release(s *subscription) bool {
 func (c *Client) lose(s *subscription, err error) {
 	s.end()
 	if c.release(s) {
+		c.notify(TypeUnsubscribed, s.name)
 		c.many().Unsubscribed(s.name, ErrorOf(err))
 	}
+}
+
+// notify tells the backend that a subscription has begun, or ended.
+func (c *Client) notify(kind, name string) {
+	c.registry.config.Notify(kind, SubscriptionEvent{c.id, c.Identity().User, name})
 }
 
 // done is the life of a client that has left.
@@ -309,7 +315,7 @@ func (c *Client) drop(name string) bool {
 		return false
 	}
 	s.end()
-	c.registry.config.Notify(TypeUnsubscribed, SubscriptionEvent{c.id, c.Identity().User, name})
+	c.notify(TypeUnsubscribed, name)
 	return true
 }
 
