@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/clients"
 	"baro.dev/internal/testkit"
 )
 
@@ -257,6 +258,20 @@ func TestCatchUpBeyondTheQueue(t *testing.T) {
 	if err != nil || n != 200 {
 		t.Errorf("%d messages, %v", n, err)
 	}
+}
+
+// Who is let go while it catches up, and takes nothing, does not stay until its time is over.
+func TestLetGoWhileCatchingUp(t *testing.T) {
+	s := start(t, Config{WriteTimeout: time.Hour, Channels: channel.Options{HistoryBytes: 64 << 20}})
+	big := strings.Repeat("x", 200_000)
+	for range 200 {
+		publishText(t, s, "a", big)
+	}
+	slow := dial(t, s)
+	fmt.Fprintf(slow, "GET /c/a?after=oldest HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", typeNDJSON)
+	eventually(t, "it is connected", func() bool { return len(s.registry.All()) == 1 })
+	s.registry.All()[0].Disconnect(clients.EndExpired)
+	eventually(t, "it is gone", func() bool { return s.used() == 0 })
 }
 
 // An answer is bounded; the rest is there for the next poll.

@@ -36,7 +36,7 @@ type follower struct {
 	mu    sync.Mutex
 	done  bool
 	ended chan struct{} // closed when the server has it go
-	loop  releaser      // is told, too, once there is one
+	loop  releaser      // is told, too; nil: nobody else is to be
 }
 
 // A releaser is told that the server has a client go.
@@ -65,7 +65,7 @@ func (f *follower) wakes(l releaser) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.loop = l
-	if f.done {
+	if f.done && l != nil {
 		l.release()
 	}
 }
@@ -125,6 +125,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 		out.cut()
 	})
 	q.client = client.ID()
+	who.wakes(out)
 	subscription = s.catchUp(out, client.Member(), name, begin(start), batch, q)
 	if subscription == nil {
 		return nil
@@ -132,6 +133,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if taken = s.streams.take(w, r, who, q, gone); taken {
 		return nil
 	}
+	who.wakes(nil)
 	s.follow(out, r, who, q, f)
 	return nil
 }
@@ -264,6 +266,9 @@ func (o *output) cut() {
 	o.closed = true
 	_ = o.control.SetWriteDeadline(time.Unix(1, 0))
 }
+
+// release ends a catch-up, in the middle of what the client missed.
+func (o *output) release() { o.cut() }
 
 // end comes before the handler returns: the answer must not be touched any more then.
 func (o *output) end() {
