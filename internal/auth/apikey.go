@@ -65,9 +65,9 @@ func (g Grant) Check(scope Scope, channels ...string) error {
 	if g.channels == nil {
 		return nil
 	}
-	for i, name := range channels {
+	for _, name := range channels {
 		if !slices.ContainsFunc(g.channels, func(p channel.Pattern) bool { return matches(p, name) }) {
-			return refuse(ErrForbidden, fmt.Sprintf("the API key %s is not for channel %d", g.ID, i+1))
+			return refuse(ErrForbidden, fmt.Sprintf("the API key %s is not for the channel %q", g.ID, name))
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ func TestKeys(t *testing.T) {
 	if err := g.Check(auth.ScopePublish, "shop/1/2", "@kim"); err != nil {
 		t.Error(err)
 	}
-	if err := g.Check(auth.ScopePublish, "shop/1", "other"); !errors.Is(err, auth.ErrForbidden) || !strings.Contains(err.Error(), "channel 2") {
+	if err := g.Check(auth.ScopePublish, "shop/1", "other"); !errors.Is(err, auth.ErrForbidden) || !strings.Contains(err.Error(), `the channel "other"`) {
 		t.Error(err)
 	}
 	for _, wrong := range []string{

@@ -21,7 +21,8 @@ const (
 
 // commandFrame is what a client sends: an id, if it wants an answer, and one command.
 type commandFrame struct {
-	ID          uint64              `json:"id"`
+	ID          uint64              `json:"-"` // 0 where there is none
+	Said        *uint64             `json:"id"`
 	Connect     *connectCommand     `json:"connect"`
 	Subscribe   *subscribeCommand   `json:"subscribe"`
 	Unsubscribe *unsubscribeCommand `json:"unsubscribe"`
@@ -105,11 +106,16 @@ func parseFrame(m ws.Message) (f commandFrame, err error) {
 		return f, badRequest("invalid_frame", fmt.Sprintf("more than %d arrays and objects are nested", maxDepth))
 	}
 	err = json.Unmarshal(m.Data, &f)
-	if f.ID > maxCommandID {
-		return commandFrame{}, badRequest("invalid_frame", "an id is a number from 1 to 2^53-1")
+	if f.Said != nil {
+		if f.ID = *f.Said; f.ID == 0 || f.ID > maxCommandID {
+			return commandFrame{}, badRequest("invalid_frame", "an id is a number from 1 to 2^53-1")
+		}
 	}
 	if err != nil {
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			if wrong.Field == "" {
+				return commandFrame{}, badRequest("invalid_frame", "a frame is one JSON object, and not of the type "+wrong.Value)
+			}
 			return commandFrame{ID: f.ID}, badRequest("invalid_frame", fmt.Sprintf("%q cannot be a %s", wrong.Field, wrong.Value))
 		}
 		return commandFrame{}, badRequest("invalid_frame", "a frame is one JSON object: "+err.Error())
