@@ -189,3 +189,20 @@ func TestQuickStart(t *testing.T) {
 	}
 	shell("baro token mint --key-file token.secret --user kim > token")
 }
+
+// The examples of the help let somebody in: a server that nobody could use does not begin.
+func TestServeExamples(t *testing.T) {
+	code, out, errs := baro(t, "", "serve", "--help")
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	examples := regexp.MustCompile(`(?m)^  baro serve -.*$`).FindAllString(out, -1)
+	if len(examples) < 4 {
+		t.Error(out)
+	}
+	for _, e := range examples {
+		if !strings.Contains(e, "--dev") && !strings.Contains(e, "--config") {
+			t.Errorf("%s: nobody could use it", e)
+		}
+	}
+}

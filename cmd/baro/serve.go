@@ -38,8 +38,8 @@ A second one stops it at once.`,
 		Example: `  baro serve --dev
   baro serve --dev --listen 127.0.0.1:9000
   baro serve --config baro.yml
-  baro serve --tls-cert cert.pem --tls-key key.pem --listen :443
-  baro serve --allow-origin https://example.com,https://www.example.com
+  baro serve --config baro.yml --tls-cert cert.pem --tls-key key.pem --listen :443
+  baro serve --config baro.yml --allow-origin https://example.com,https://www.example.com
 
   curl -N -H 'Accept: text/event-stream' http://localhost:8000/c/demo     # in one terminal
   curl -d 'hello' http://localhost:8000/c/demo                            # in another`,

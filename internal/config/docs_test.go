@@ -128,3 +128,24 @@ func TestOtherDocs(t *testing.T) {
 		}
 	}
 }
+
+// The server beside the backends of examples/ begins with the file that their page shows.
+func TestBackendsExample(t *testing.T) {
+	page, err := os.ReadFile("../../examples/backends/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, file, _ := strings.Cut(string(page), "```yaml\n")
+	file, _, _ = strings.Cut(file, "```")
+	_, key, err := auth.NewKey("shop", []auth.Scope{auth.ScopePublish}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := loadDocs(t, strings.ReplaceAll(file, "sha256:…", key.Hash))
+	if err := c.Server.Check(); err != nil {
+		t.Error(err)
+	}
+	if c.Server.Keys == nil {
+		t.Error("no backend may publish")
+	}
+}
