@@ -97,3 +97,10 @@ func Oldest() From { return From{kind: fromOldest} }
 // [ErrNotRecoverable]: the channel has another epoch than p, has not come as far as p, or no longer keeps all that
 // followed. Without an epoch p is taken to be of the channel's present life.
 func After(p Position) From { return From{kind: fromAfter, position: p} }
+
+// History says that a reader begins with what was published before it came, and has nothing to show that it was there: from
+// [Oldest], or [After] an offset without an epoch, which is easily guessed. A server that lets some read what comes, and fewer
+// what there was, asks this.
+func (f From) History() bool {
+	return f.kind == fromOldest || f.kind == fromAfter && f.position.Epoch == ""
+}

@@ -83,7 +83,7 @@ func (c *Client) permits(name string, o SubscribeOptions) error {
 			return err
 		}
 	}
-	if o.From == channel.Oldest() {
+	if o.From.History() {
 		return c.May(auth.History, name)
 	}
 	return nil

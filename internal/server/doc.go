@@ -13,7 +13,7 @@
 // # Where a reader begins
 //
 // The query parameter after says what a reader has seen: after=EPOCH:OFFSET, or after=OFFSET with epoch=EPOCH; an offset
-// without an epoch is taken on trust. after=oldest begins with the oldest message kept, after=now with the next
+// without an epoch is taken on trust of those who may read the history. after=oldest begins with the oldest message kept, after=now with the next
 // one. Without after, polls begin with the oldest message and streams and WebSockets with the next one. A position whose
 // messages cannot be had is answered with 410 and the code not_recoverable (an event stream says so by an event, see
 // below), never with a part of the messages. The header Baro-Position has the position that a stream starts at, or the

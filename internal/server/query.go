@@ -69,7 +69,7 @@ func (s *Server) begin(id *clients.Identity, name string, q query, poll bool) (c
 		otherwise = channel.Oldest()
 	}
 	from, err := q.from(otherwise)
-	if err == nil && from == channel.Oldest() && history != nil {
+	if err == nil && from.History() && history != nil {
 		err = history
 	}
 	return from, err

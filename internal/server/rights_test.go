@@ -103,6 +103,7 @@ func TestRightsOverEveryTransport(t *testing.T) {
 				for _, accept := range []string{typeSSE, typeNDJSON, typeJSON} {
 					h.get(who+" reads "+name+" as "+accept, token, name, "after=now", accept, subscribe)
 					h.get(who+" reads the history of "+name+" as "+accept, token, name, "after=oldest", accept, history)
+					h.get(who+" guesses a position of "+name+" as "+accept, token, name, "after=0", accept, history)
 				}
 				h.get(who+" waits for "+name, token, name, "after=now&wait=1ms", typeJSON, subscribe)
 				for _, subprotocol := range []string{"", subprotocolJSON} {
@@ -280,6 +281,10 @@ func (h *house) multiplexed(who, token, transport string, names []string, offset
 		presence := h.want(who, "presence", name)
 		publish := h.want(who, "publish", name)
 		check(both(subscribe, history), "subscribe", at+`,"after":"oldest"}`)
+		if both(subscribe, history) == "" {
+			check("", "unsubscribe", at+`}`)
+		}
+		check(both(subscribe, history), "subscribe", at+`,"after":"0"}`)
 		if both(subscribe, history) == "" {
 			check("", "unsubscribe", at+`}`)
 		}
