@@ -86,6 +86,8 @@ type calls struct {
 	mu   sync.Mutex
 	byID map[string]*call
 	held map[string][]*call // by user
+
+	bytes int64 // of the data of byID, and of its answers
 }
 
 const maxMethodBytes = 128
@@ -176,7 +178,12 @@ func (r *Registry) begin(k *call, target *Client) error {
 		r.calls.mu.Unlock()
 		return ErrCalls.With("too many calls are held for the user " + k.user)
 	}
+	if size := int64(len(k.Data)); r.calls.bytes > 0 && r.calls.bytes+size > r.config.MaxCallsBytes {
+		r.calls.mu.Unlock()
+		return ErrCalls.With("the calls that are under way take too much memory")
+	}
 	r.calls.byID[k.ID] = k
+	r.calls.bytes += int64(len(k.Data))
 	if target == nil {
 		r.hold(k)
 	}
@@ -324,7 +331,7 @@ func (c *Client) Answer(id string, data json.RawMessage, refusal *Refused) error
 	return nil
 }
 
-// keepAnswer is how long the answer of a call that could be held is there to be asked for.
+// keepAnswer is how long the answer of a call that could be held is there to be asked for, if there is room for it.
 const keepAnswer = 10 * time.Minute
 
 // finish ends a call; only the first time counts.
@@ -340,16 +347,18 @@ func (r *Registry) finish(k *call, a Answer) {
 	}
 	k.answer = a
 	close(k.done)
-	kept := !k.until.IsZero()
-	if kept {
+	r.calls.bytes -= int64(len(k.Data))
+	k.Data = nil
+	mayBeHeld := !k.until.IsZero()
+	if size := int64(len(a.Data)); mayBeHeld && r.calls.bytes+size <= r.config.MaxCallsBytes {
+		r.calls.bytes += size
 		k.timer = time.AfterFunc(keepAnswer, func() { r.forget(k) })
-		k.Data = nil
 	} else {
 		delete(r.calls.byID, k.ID)
 	}
 	a = k.state()
 	r.calls.mu.Unlock()
-	if kept {
+	if mayBeHeld {
 		r.config.Notify(TypeCallAnswered, a)
 	}
 }
@@ -358,6 +367,7 @@ func (r *Registry) forget(k *call) {
 	r.calls.mu.Lock()
 	defer r.calls.mu.Unlock()
 	delete(r.calls.byID, k.ID)
+	r.calls.bytes -= int64(len(k.answer.Data))
 }
 
 // CallState tells what has come of a call that could be held, up to ten minutes after its end.

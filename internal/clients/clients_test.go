@@ -437,6 +437,45 @@ func TestHeldCall(t *testing.T) {
 	})
 }
 
+// The data of calls and the answers that are kept have a bound together; what is over gives its share back.
+func TestCallsTakeBoundedMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := house(func(c *clients.Config, _ *channel.Options) { c.MaxCallsBytes = 1000 })
+		hold := func(size int) (clients.Answer, error) {
+			data := json.RawMessage(`"` + strings.Repeat("x", size-2) + `"`)
+			return r.Call(t.Context(), clients.CallRequest{
+				User: "ana", Method: "m", Data: data, Timeout: time.Second, Hold: time.Minute, NoWait: true,
+			})
+		}
+		for range 3 {
+			first, err := hold(600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := hold(600); !errors.Is(err, clients.ErrCalls) {
+				t.Error("600 bytes more:", err)
+			}
+			if _, err := hold(400); err != nil {
+				t.Error("400 bytes more:", err)
+			}
+			c, l := connect(t, r, "ana")
+			for _, k := range l.calls {
+				if err := c.Answer(k.ID, json.RawMessage(`"`+strings.Repeat("y", 498)+`"`), nil); err != nil {
+					t.Error(err)
+				}
+			}
+			if a, err := r.CallState(first.Call); err != nil || a.State != clients.Answered {
+				t.Error(a, err)
+			}
+			if _, err := hold(2); !errors.Is(err, clients.ErrCalls) {
+				t.Error("beside answers that take it all:", err)
+			}
+			c.Gone("over")
+			time.Sleep(11 * time.Minute)
+		}
+	})
+}
+
 func TestBackend(t *testing.T) {
 	var events []string
 	r, hub := house(func(c *clients.Config, _ *channel.Options) {
@@ -484,4 +523,24 @@ func TestExpiry(t *testing.T) {
 		expect(t, l, "close token_expired")
 		c.Gone("over")
 	})
+}
+
+func TestMaxSubscriptions(t *testing.T) {
+	r, hub := house(func(c *clients.Config, _ *channel.Options) { c.MaxSubscriptions = 2 })
+	c, l := connect(t, r, "ana")
+	subscribe(t, c, "open/a", channel.Now())
+	subscribe(t, c, "open/b", channel.Now())
+	err := c.Subscribe("open/c", clients.SubscribeOptions{From: channel.Now()}, func(clients.Start) { t.Error("it has begun") })
+	if !errors.Is(err, clients.ErrTooManyIn) {
+		t.Error("by the client:", err)
+	}
+	r.Subscribe(clients.Target{Users: []string{"ana"}}, "open/c")
+	expect(t, l, "out of open/c: too_many_subscriptions")
+	if i, _ := hub.Info("open/c"); i.Subscribers != 0 {
+		t.Error(i)
+	}
+	if !c.Unsubscribe("open/a") {
+		t.Error("the first subscription was not there")
+	}
+	subscribe(t, c, "open/c", channel.Now())
 }

@@ -34,6 +34,7 @@ type Config struct {
 	MaxHeld          int           // how many of them for one user. 100
 	MaxHold          time.Duration // how long one may be held. 24 h
 	MaxCallBytes     int           // of the data of a call or its answer. 256 KiB
+	MaxCallsBytes    int64         // of the data of all calls under way or held, and of the answers that are kept. 256 MiB
 }
 
 // A Registry knows the clients. Make one with [New].
@@ -60,6 +61,7 @@ func New(c Config) *Registry {
 	setDefault(&c.MaxHeld, 100)
 	setDefault(&c.MaxHold, 24*time.Hour)
 	setDefault(&c.MaxCallBytes, 256<<10)
+	setDefault(&c.MaxCallsBytes, 256<<20)
 	r := &Registry{config: c, clients: map[string]*Client{}, users: map[string][]*Client{}}
 	r.calls.byID, r.calls.held = map[string]*call{}, map[string][]*call{}
 	r.SetRules(c.Rules)
