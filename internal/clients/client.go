@@ -36,6 +36,7 @@ type more struct {
 	life   context.Context // of what catches up; nil: nothing has had to
 	ended  context.CancelFunc
 	expiry *time.Timer
+	why    string // the code of the Reason for which the server has ended the connection
 	limits map[*Rule]*rate.Limiter
 	turn   sync.Mutex // held, without mu, while a part of what one of the channels missed is handed over
 }
@@ -149,7 +150,7 @@ func (c *Client) Begin(ctx context.Context) {
 	}
 }
 
-// Gone says that the client has left. It may come more than once.
+// Gone says that the client has left, and why, unless the server has ended the connection. It may come more than once.
 func (c *Client) Gone(reason string) {
 	if !c.registry.remove(c) {
 		return
@@ -162,6 +163,9 @@ func (c *Client) Gone(reason string) {
 	c.more = nil
 	c.mu.Unlock()
 	if more != nil {
+		if more.why != "" {
+			reason = more.why
+		}
 		more.end()
 	}
 	for name, s := range all {
@@ -175,7 +179,14 @@ func (c *Client) Gone(reason string) {
 }
 
 // Disconnect has the server end the connection.
-func (c *Client) Disconnect(why Reason) { c.link.Close(why) }
+func (c *Client) Disconnect(why Reason) {
+	c.mu.Lock()
+	if m := c.rest(); m.why == "" {
+		m.why = why.Code
+	}
+	c.mu.Unlock()
+	c.link.Close(why)
+}
 
 // watchExpiry ends the connection when its token expires, unless that is refreshed.
 func (c *Client) watchExpiry(at time.Time) {
