@@ -544,3 +544,20 @@ func TestMaxSubscriptions(t *testing.T) {
 	}
 	subscribe(t, c, "open/c", channel.Now())
 }
+
+func TestMaxCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := house(func(c *clients.Config, _ *channel.Options) { c.MaxCalls = 2 })
+		for i := range 3 {
+			_, err := r.Call(t.Context(), clients.CallRequest{User: fmt.Sprint(i), Method: "m", Timeout: time.Second, Hold: time.Minute, NoWait: true})
+			if got, want := errors.Is(err, clients.ErrCalls), i == 2; got != want {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+		time.Sleep(12 * time.Minute) // what came of them is forgotten
+		if a, err := r.Call(t.Context(), clients.CallRequest{User: "ana", Method: "m", Timeout: time.Second, Hold: time.Minute, NoWait: true}); err != nil {
+			t.Error(a, err)
+		}
+		time.Sleep(12 * time.Minute)
+	})
+}

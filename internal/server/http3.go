@@ -88,7 +88,7 @@ func (s *Server) listenUDP() error {
 		}
 		// Any port will do that both can have.
 		_ = s.listener.Close()
-		if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
+		if err := s.listenTCP(); err != nil {
 			return err
 		}
 	}

@@ -138,13 +138,16 @@ func (s *Server) Hub() *channel.Hub { return s.hub }
 
 // Listen takes the address of the configuration, so that [Server.URLs] can be told before [Server.Serve].
 func (s *Server) Listen() error {
-	listen := net.ListenConfig{Control: userTimeout(s.config.WriteTimeout)}
-	l, err := listen.Listen(context.Background(), "tcp", s.config.Listen)
-	if err != nil {
+	if err := s.listenTCP(); err != nil {
 		return err
 	}
-	s.listener = l
 	return s.listenUDP()
+}
+
+func (s *Server) listenTCP() (err error) {
+	listen := net.ListenConfig{Control: userTimeout(s.config.WriteTimeout)}
+	s.listener, err = listen.Listen(context.Background(), "tcp", s.config.Listen)
+	return err
 }
 
 // Serve serves what [Server.Listen] listens on, until Shutdown or Close; it returns nil then, at once.
