@@ -1,3 +1,3 @@
-// Package openapi checks the HTTP API of the stand-alone server against its OpenAPI document, by an implementation of OpenAPI of
-// other people. It is a module of its own for what that depends on.
+// Package openapi checks the HTTP API of the stand-alone server against its OpenAPI document: every operation and status of it is
+// asked for, and what is asked and answered is validated by JSON Schema, which the schemas of OpenAPI 3.1 are.
 package openapi

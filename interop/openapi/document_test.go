@@ -78,7 +78,7 @@ func (d *document) find(at string, node any, keys ...string) (string, any) {
 		}
 		if ref, isRef := m["$ref"].(string); isRef && len(keys) > 0 {
 			at, node = "", any(d.root)
-			for _, part := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
+			for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
 				at, node = at+"/"+escape(part), node.(map[string]any)[part]
 			}
 			continue
