@@ -561,3 +561,27 @@ func TestMaxCalls(t *testing.T) {
 		time.Sleep(12 * time.Minute)
 	})
 }
+
+func TestMaxCallBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := house(func(c *clients.Config, _ *channel.Options) { c.MaxCallBytes = 10 })
+		c, l := connect(t, r, "ana")
+		long := json.RawMessage(`"123456789"`)
+		_, err := r.Call(t.Context(), clients.CallRequest{User: "ana", Method: "m", Data: long, Timeout: time.Minute})
+		if !errors.Is(err, clients.ErrTooLarge) {
+			t.Error("a long question:", err)
+		}
+		answer := call(r, clients.CallRequest{User: "ana", Method: "m", Timeout: time.Minute})
+		synctest.Wait()
+		id := l.lastCall().ID
+		if err := c.Answer(id, long, nil); !errors.Is(err, clients.ErrTooLarge) {
+			t.Error("a long answer:", err)
+		}
+		if err := c.Answer(id, json.RawMessage(`"short"`), nil); err != nil {
+			t.Error("a short one after it:", err)
+		}
+		if a, err := answer(); err != nil || a.State != clients.Answered {
+			t.Error(a, err)
+		}
+	})
+}
