@@ -225,7 +225,7 @@ func (r *Registry) within(k *call, d time.Duration) {
 // ask hands a call over.
 func (r *Registry) ask(k *call, c *Client) {
 	r.calls.mu.Lock()
-	if k.isDone() {
+	if k.isDone() || k.client != nil { // another of the user's connections was faster
 		r.calls.mu.Unlock()
 		return
 	}

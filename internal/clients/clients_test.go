@@ -585,3 +585,48 @@ func TestMaxCallBytes(t *testing.T) {
 		}
 	})
 }
+
+// hooked is a link during whose first call something happens.
+type hooked struct {
+	link
+	once   sync.Once
+	called func()
+}
+
+func (l *hooked) Call(k clients.Call) {
+	l.link.Call(k)
+	l.once.Do(l.called)
+}
+
+// Of two devices that come at once one is asked, so that its answer counts.
+func TestHeldCallIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := house(nil)
+		one := call(r, clients.CallRequest{User: "ana", Method: "m", Timeout: time.Second, Hold: time.Minute})
+		two := call(r, clients.CallRequest{User: "ana", Method: "m", Timeout: time.Second, Hold: time.Minute})
+		synctest.Wait()
+		identity, _ := r.Identify(t.Context(), clients.Hello{Token: "ana"})
+		var second *clients.Client
+		var other *link
+		first := &hooked{called: func() { second, other = connect(t, r, "ana") }}
+		c := r.Enter(identity, clients.Hello{}, first)
+		c.Begin(t.Context())
+		if len(first.calls) != 1 || len(other.calls) != 1 {
+			t.Fatalf("asked for %d and %d, of 2 in all", len(first.calls), len(other.calls))
+		}
+		if err := c.Answer(first.calls[0].ID, json.RawMessage(`1`), nil); err != nil {
+			t.Error(err)
+		}
+		if err := second.Answer(other.calls[0].ID, json.RawMessage(`2`), nil); err != nil {
+			t.Error(err)
+		}
+		for _, answer := range []func() (clients.Answer, error){one, two} {
+			if a, err := answer(); err != nil || a.State != clients.Answered {
+				t.Error(a, err)
+			}
+		}
+		c.Gone("over")
+		second.Gone("over")
+		time.Sleep(11 * time.Minute)
+	})
+}
