@@ -37,7 +37,7 @@ func TestServeWebTransport(t *testing.T) {
 	url := strings.TrimSuffix(baroServe(t, "--tls-cert", files.cert, "--tls-key", files.key, "--http3"), "/")
 	checks(t, browser(t, "chromium", "socketio/channels_pages.mjs", map[string]any{
 		"url":    strings.Replace(url, "localhost", "127.0.0.1", 1), // which the server listens on: nothing falls back from ::1 over UDP
-		"hash":   hash, // an array: numbers
+		"hash":   hash,                                              // an array: numbers
 		"client": clientFiles(t) + "/socket.io.min.js",
 	}))
 }

@@ -381,14 +381,28 @@ func (c *ticketCache) Put(key string, state *tls.ClientSessionState) {
 	}
 }
 
+// listenUDPAlone takes a port of UDP that is free on TCP, though perhaps not for long.
+func listenUDPAlone(t *testing.T) net.PacketConn {
+	t.Helper()
+	for range 100 {
+		c, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := net.Listen("tcp", c.LocalAddr().String()); err == nil {
+			l.Close()
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+		c.Close()
+	}
+	t.Fatal("no port is free on both")
+	return nil
+}
+
 // Where UDP cannot be had the server does without, unless it must not.
 func TestHTTP3Taken(t *testing.T) {
-	// The port is free on TCP, though perhaps not for long.
-	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
+	taken := listenUDPAlone(t)
 	cert, key, roots := testkit.Certificate(t)
 	config := Config{Listen: taken.LocalAddr().String(), TLSCert: cert, TLSKey: key, Dev: true}
 	var said atomic.Int32
