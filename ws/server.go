@@ -2,6 +2,7 @@ package ws
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -25,6 +26,9 @@ type Server struct {
 	// OnClose is called when a connection has ended or failed. err says why, as of Conn.Read: a *CloseError, mostly.
 	// Nothing can be sent any more.
 	OnClose func(c *Socket, err error)
+	// OnRefuse is called for each request for a WebSocket that is refused, after it has been answered: by ServeHTTP, and by Serve
+	// where no Handler is set. Its calls may be concurrent. r is not to be used when it has returned.
+	OnRefuse func(r *http.Request, err *HandshakeError)
 	// Handler answers the requests that come to Serve and are not for a WebSocket. nil: they are refused.
 	Handler http.Handler
 	// Admit, if set, decides about the well-formed requests for a WebSocket that Serve can answer without net/http, in place of
@@ -125,6 +129,9 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, set *settings) *So
 	}()
 	up, err := upgrade(w, r, &s.Options, set)
 	if err != nil {
+		if he, ok := errors.AsType[*HandshakeError](err); ok && s.OnRefuse != nil {
+			s.OnRefuse(r, he)
+		}
 		return nil
 	}
 	if up.nc == nil || !s.detach(c, plain(up.nc)) {

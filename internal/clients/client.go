@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,6 +174,7 @@ func (c *Client) Gone(reason string) {
 		c.notify(TypeUnsubscribed, name)
 	}
 	c.registry.abandon(c)
+	c.registry.tell("client left", c, slog.String("reason", reason))
 	e := c.event()
 	e.Reason = reason
 	c.registry.config.Notify(TypeDisconnected, e)

@@ -26,6 +26,14 @@ func (p *Error) Is(target error) bool {
 	return ok && t.Code == p.Code
 }
 
+// Kind is its code, or "backend" where that is one of the backend's own, of which there is no end.
+func (p *Error) Kind() string {
+	if p.Number == refusedNumber {
+		return "backend"
+	}
+	return p.Code
+}
+
 // With is the problem with another message.
 func (p *Error) With(message string) *Error {
 	other := *p

@@ -156,8 +156,20 @@ func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
 	}
 	r.mu.Unlock()
 	c.watchExpiry(identity.Expires)
+	r.tell("client connected", c)
 	r.config.Notify(TypeConnected, c.event())
 	return c
+}
+
+// tell logs what happens to a client, for those who debug.
+func (r *Registry) tell(what string, c *Client, attrs ...slog.Attr) {
+	ctx := context.Background()
+	if r.config.Log == nil || !r.config.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	r.config.Log.LogAttrs(ctx, slog.LevelDebug, what, append([]slog.Attr{
+		slog.String("client", c.id), slog.String("user", c.Identity().User), slog.String("transport", c.transport), slog.String("remote", c.remote),
+	}, attrs...)...)
 }
 
 // remove forgets a client, and says whether it was there.

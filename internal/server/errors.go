@@ -20,6 +20,8 @@ func refusal(status int, code, message string) *clients.Error {
 	return &clients.Error{Status: status, Number: clients.ErrRequest.Number, Code: code, Message: message}
 }
 
+var errOrigin = refusal(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server")
+
 // toProblem says how a client is told about err.
 func toProblem(err error) *clients.Error {
 	if errors.Is(err, errFull) {
@@ -36,6 +38,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProblem(err)
 	if p.Status == http.StatusInternalServerError {
 		s.log.Error("request failed", "path", auth.Redact(r.URL.Path), "error", err)
+	} else {
+		s.refused(r, p)
 	}
 	h := w.Header()
 	if p.Status == http.StatusServiceUnavailable {

@@ -22,7 +22,7 @@ const (
 // ServeHTTP answers every request to the server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.log.Enabled(r.Context(), slog.LevelDebug) {
-		s.log.DebugContext(r.Context(), "request", "method", r.Method, "url", auth.Redact(r.URL.RequestURI()), "remote", r.RemoteAddr)
+		s.log.DebugContext(r.Context(), "request", "method", r.Method, "url", auth.Redact(r.URL.RequestURI()), "remote", r.RemoteAddr, "conn", connectionOf(r.Context()).id)
 	}
 	defer s.recoverFrom(r)
 	s.bound(w, r)
@@ -117,7 +117,7 @@ func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name strin
 	foreign, ok := s.origins.check(r)
 	if !ok {
 		refuseUpgrade(w, upgrade)
-		s.fail(w, r, refusal(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server"))
+		s.fail(w, r, errOrigin)
 		return
 	}
 	allow(w.Header(), foreign)

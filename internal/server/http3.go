@@ -42,6 +42,9 @@ func newOverUDP(s *Server, cert tls.Certificate) *overUDP {
 	u.quic = webtransport.NewServer(s, &tls.Config{Certificates: []tls.Certificate{cert}})
 	u.quic.Admit = func(ctx context.Context, _ *quic.ClientInfo) error { return s.connections.admit(ctx) }
 	h := u.quic.HTTP3
+	h.ConnContext = func(ctx context.Context, _ *quic.Conn) context.Context {
+		return context.WithValue(ctx, connectionKey{}, connection{id: s.connections.last.Add(1)})
+	}
 	h.MaxHeaderBytes = s.config.MaxHeaderBytes
 	h.IdleTimeout = s.config.IdleTimeout
 	h.Logger = slog.New(verboseHandler{s.log.Handler()})

@@ -52,6 +52,7 @@ func newMultiplex(s *Server) *multiplex {
 		OnOpen:    x.open,
 		OnMessage: func(c *ws.Socket, m ws.Message) { c.Data.(*visitor).received(m) },
 		OnClose:   func(c *ws.Socket, err error) { c.Data.(*visitor).closed(err) },
+		OnRefuse:  s.refusedHandshake,
 	}
 	return x
 }
@@ -92,7 +93,7 @@ func (x *multiplex) serve(w http.ResponseWriter, r *http.Request, upgrade bool) 
 // admit says who sends a request, as far as that says itself. Anonymous clients are let in, and may still connect with a token.
 func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (*admitted, error) {
 	if _, ok := x.server.origins.check(r); !ok {
-		return nil, refusal(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not use the server")
+		return nil, errOrigin
 	}
 	if !upgrade {
 		w.Header().Set("Upgrade", "websocket")

@@ -69,6 +69,7 @@ func (v *visitor) connect(c *connectCommand, r reply) {
 	identity, err := v.server.registry.Identify(ctx, h)
 	if err != nil {
 		r.fail(err)
+		v.server.refusedClient(&h, err)
 		v.refuse(err)
 		return
 	}
@@ -92,8 +93,8 @@ func (v *visitor) refuse(err error) {
 
 // closed comes last. A client whose queue was full has missed something, and was cut.
 func (v *visitor) closed(err error) {
-	if errors.Is(err, ws.ErrQueueFull) {
-		v.logSlow()
+	if v.client != nil && errors.Is(err, ws.ErrQueueFull) {
+		v.server.slow(v.client)
 	}
 	if v.coming != nil && v.coming.timer != nil {
 		v.coming.timer.Stop()
@@ -112,14 +113,6 @@ func (v *visitor) say(what any) {
 		return
 	}
 	_ = v.socket.Send(ws.Text, data)
-}
-
-func (v *visitor) logSlow() {
-	remote := ""
-	if a := v.socket.RemoteAddr(); a != nil {
-		remote = a.String()
-	}
-	v.server.log.Debug("slow client cut", "path", multiplexPath, "remote", remote)
 }
 
 // Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
@@ -178,7 +171,7 @@ func (v *visitor) HasRoom() bool { return v.socket.Buffered() <= v.server.config
 func (v *visitor) Room(ctx context.Context) error {
 	err := v.server.waitForRoom(ctx, v.HasRoom)
 	if errors.Is(err, context.DeadlineExceeded) {
-		v.logSlow()
+		v.server.slow(v.client)
 		v.Close(endTooSlow)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"baro.dev/channel"
+	"baro.dev/internal/clients"
 )
 
 // queue is what a channel has delivered to a stream and the stream's goroutine has not written yet. It holds encoded
@@ -11,9 +12,9 @@ import (
 type queue struct {
 	format *format
 	limit  int
-	cut    func()        // called in a goroutine of its own, once, when the queue overflows
-	ready  chan struct{} // has a token when there is something to take
-	client string        // whose it is, for the log
+	cut    func()          // called in a goroutine of its own, once, when the queue overflows
+	ready  chan struct{}   // has a token when there is something to take
+	client *clients.Client // whose it is, for the log
 
 	mu    sync.Mutex
 	loop  waker // is told instead, once there is one

@@ -23,6 +23,7 @@ import (
 type Server struct {
 	config   Config
 	log      *slog.Logger
+	teller   teller
 	hub      *channel.Hub
 	registry *clients.Registry
 	verifier *auth.Verifier // nil: no tokens are verified
@@ -56,6 +57,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config:      config,
 		log:         config.Log,
+		teller:      teller{log: config.Log},
 		verifier:    p.verifier,
 		backends:    p.backends,
 		origins:     p.origins,

@@ -73,25 +73,33 @@ func (s *slots) wait(ctx context.Context) error {
 type connections struct {
 	max  int64
 	open atomic.Int64
+	last atomic.Uint64 // the id of the last one
 }
 
 // reserve is how many connections beyond the bound are answered rather than closed at once.
 const reserve = 64
 
-type beyondBound struct{}
+// connection is what requests know of theirs.
+type connection struct {
+	id          uint64 // for the log
+	plain       bool   // without TLS
+	beyondBound bool   // there are too many
+}
 
-// plainTCP is the key of what says that a request came over a TCP connection, without TLS.
-type plainTCP struct{}
+type connectionKey struct{}
+
+// connectionOf is the connection of a request.
+func connectionOf(ctx context.Context) connection {
+	c, _ := ctx.Value(connectionKey{}).(connection)
+	return c
+}
 
 // accepted is for [http.Server.ConnContext]: it comes before changed.
 func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Context {
-	if _, ok := conn.(*net.TCPConn); ok {
-		ctx = context.WithValue(ctx, plainTCP{}, true)
-	}
-	if c.open.Add(1) > c.max {
-		return context.WithValue(ctx, beyondBound{}, true)
-	}
-	return ctx
+	k := connection{id: c.last.Add(1)}
+	_, k.plain = conn.(*net.TCPConn)
+	k.beyondBound = c.open.Add(1) > c.max
+	return context.WithValue(ctx, connectionKey{}, k)
 }
 
 // changed is for [http.Server.ConnState].
@@ -118,5 +126,5 @@ func (c *connections) admit(ctx context.Context) error {
 }
 
 func isBeyondBound(r *http.Request) bool {
-	return r.Context().Value(beyondBound{}) != nil
+	return connectionOf(r.Context()).beyondBound
 }

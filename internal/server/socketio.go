@@ -45,6 +45,7 @@ func newSocketIO(s *Server) *socketIO {
 	}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
+	k.io.OnConnectionError(s.refusedSocketIO)
 	k.io.Use(k.admit)
 	k.io.OnConnection(k.connected)
 	k.handle("subscribe", (*guest).onSubscribe)
@@ -65,22 +66,32 @@ func (k *socketIO) handle(name string, do func(*guest, *socketio.Event)) {
 // admit is middleware: it lets a socket in, or says why not.
 func (k *socketIO) admit(c *socketio.Socket) error {
 	if err := k.server.slots.take(); err != nil {
-		return k.server.socketError(err)
+		return k.refuse(c, clients.Hello{}, err)
 	}
 	context.AfterFunc(c.Context(), k.server.slots.give) // OnDisconnect is not for a client that leaves before it is connected
 	h, err := socketHello(c)
 	if err != nil {
-		return k.server.socketError(err)
+		return k.refuse(c, h, err)
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), k.server.config.HeaderTimeout)
 	defer cancel()
 	identity, err := k.server.registry.Identify(ctx, h)
 	if err != nil {
-		return k.server.socketError(err)
+		return k.refuse(c, h, err)
 	}
 	h.Header, h.Token, h.Data = nil, "", nil // who it is, is known
 	c.SetData(&guest{commands: commands{server: k.server}, socket: c, identity: identity, hello: h})
 	return nil
+}
+
+// refuse tells why a client is not let in.
+func (k *socketIO) refuse(c *socketio.Socket, h clients.Hello, err error) error {
+	h.Transport = "socket.io"
+	if a := c.Conn().RemoteAddr(); a != nil {
+		h.Remote = a.String()
+	}
+	k.server.refusedClient(&h, err)
+	return k.server.socketError(err)
 }
 
 // socketHello is what a client says of itself: in the auth of its handshake, or like any request.

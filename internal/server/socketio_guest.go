@@ -240,7 +240,7 @@ func (g *guest) HasRoom() bool { return g.socket.Conn().Buffered() <= g.server.c
 func (g *guest) Room(ctx context.Context) error {
 	err := g.server.waitForRoom(ctx, g.HasRoom)
 	if errors.Is(err, context.DeadlineExceeded) {
-		g.server.log.Debug("slow client cut", "path", socketIOPath)
+		g.server.slow(g.client)
 		g.socket.Conn().CloseNow()
 	}
 	return err

@@ -92,10 +92,10 @@ func newSockets(s *Server) *sockets {
 		Logger:      s.log,
 	}
 	k := &sockets{server: s}
-	k.plain = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publish, OnClose: k.close}
+	k.plain = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publish, OnClose: k.close, OnRefuse: s.refusedHandshake}
 	o.Subprotocols = []string{subprotocolJSON}
 	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
-	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close}
+	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close, OnRefuse: s.refusedHandshake}
 	k.plainFormat = &socketFormat{&k.plain, preparePlain}
 	k.envelopeFormat = &socketFormat{&k.envelope, prepareEnvelope}
 	return k
@@ -190,7 +190,7 @@ func (k *sockets) refuse(c *ws.Socket, err error) {
 	case errors.Is(err, clients.ErrForbidden), errors.Is(err, clients.ErrCredentials):
 		_ = c.Close(statusForbidden, toProblem(err).Message)
 	case errors.Is(err, context.DeadlineExceeded):
-		k.logSlow(c)
+		k.server.slow(c.Data.(*socketClient).client)
 		_ = c.Close(ws.StatusPolicyViolation, "too slow")
 	default:
 		_ = c.Close(ws.StatusTryAgainLater, toProblem(err).Message)
@@ -227,18 +227,10 @@ func (k *sockets) close(c *ws.Socket, err error) {
 		client.subscription.Close()
 	}
 	if errors.Is(err, ws.ErrQueueFull) {
-		k.logSlow(c)
+		k.server.slow(c.Data.(*socketClient).client)
 	}
 	client.client.Gone("left")
 	client.leave()
-}
-
-func (k *sockets) logSlow(c *ws.Socket) {
-	remote := ""
-	if a := c.RemoteAddr(); a != nil {
-		remote = a.String()
-	}
-	k.server.log.Debug("slow client cut", "channel", c.Data.(*socketClient).name, "remote", remote)
 }
 
 // publish publishes a plain frame.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"baro.dev/channel"
-	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
 )
 
@@ -121,10 +120,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 		begin = f.lost
 	}
 	q := newQueue(f, s.config.QueueBytes, func() {
-		s.log.Debug("slow client cut", "path", auth.Redact(r.URL.Path), "remote", r.RemoteAddr)
+		s.slow(client)
 		out.cut()
 	})
-	q.client = client.ID()
+	q.client = client
 	who.wakes(out)
 	subscription = s.catchUp(out, client.Member(), name, begin(start), batch, q)
 	if subscription == nil {

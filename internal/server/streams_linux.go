@@ -64,7 +64,7 @@ type loopStream struct {
 
 // takes says whether the stream that answers a request is one for take. Its connection has no other request after it.
 func (k *streams) takes(r *http.Request) bool {
-	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.Context().Value(plainTCP{}) != nil
+	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && connectionOf(r.Context()).plain
 }
 
 // take goes on with a stream, whose answer has begun and is in chunks, if it can be had: then the handler of the request returns,
@@ -157,7 +157,7 @@ func (l *loopStream) release() { l.end(endWhole) }
 
 // cut has the stream cut: its client is too slow.
 func (l *loopStream) cut() {
-	l.streams.server.log.Debug("slow client cut", "client", l.queue.client)
+	l.streams.server.slow(l.queue.client)
 	l.end(endCut)
 }
 
