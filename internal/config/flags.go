@@ -30,7 +30,7 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
 	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
 	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
-		example("[https://www.example.com]")
+		example("[https://www.example.com]").reloads()
 	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
 	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
 	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
