@@ -73,7 +73,8 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	if err := s.Listen(); err != nil {
 		return listenError(o.Server.Listen, err)
 	}
-	announce(c.OutOrStdout(), s.URLs(), &o.Server)
+	announce(c.OutOrStdout(), s.URLs(), s.AdminURL(), &o.Server)
+	log.Info("listening", "urls", s.URLs(), "admin", s.AdminURL())
 
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
@@ -108,7 +109,7 @@ func stop(s *server.Server, log *slog.Logger, signals <-chan os.Signal, timeout 
 	return nil
 }
 
-func announce(w io.Writer, urls []string, c *server.Config) {
+func announce(w io.Writer, urls []string, admin string, c *server.Config) {
 	ready := "Baro is ready."
 	if c.Dev {
 		ready += " --dev: whoever reaches it may do everything, without a token."
@@ -124,15 +125,22 @@ func announce(w io.Writer, urls []string, c *server.Config) {
 		}
 		fmt.Fprintf(w, "  %-8s %s\n", label, url)
 	}
+	if admin != "" {
+		fmt.Fprintf(w, "  %-8s %s (API, metrics, health, profiles)\n", "Admin", admin)
+	}
 }
 
 // listenError says what to do about an address that cannot be had.
 func listenError(address string, err error) error {
+	flag := "--listen"
+	if admin, ok := errors.AsType[*server.AdminError](err); ok {
+		address, flag = admin.Address, "--admin-listen"
+	}
 	switch {
 	case errors.Is(err, server.ErrHTTP3):
 		return fmt.Errorf("cannot listen on %s for HTTP/3: %w; without --http3 the server begins all the same", address, err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen on %s: something else does already; choose another address with --listen", address)
+		return fmt.Errorf("cannot listen on %s: something else does already; choose another address with %s", address, flag)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("cannot listen on %s: not permitted; ports below 1024 are for root on many systems", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -11,6 +11,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/server"
 )
 
 // duration is a time as "90s", "5m" or "24h".
@@ -123,3 +124,20 @@ func (s *scope) UnmarshalText(text []byte) error {
 	}
 	return fmt.Errorf("%q: there is no such scope: there are %q", text, auth.Scopes())
 }
+
+// adminFlag is the address of the second listener, which is not optional where somebody has said it.
+type adminFlag struct{ server *server.Config }
+
+func (f adminFlag) Set(address string) error {
+	f.server.AdminListen, f.server.AdminOptional = address, false
+	return nil
+}
+
+func (f adminFlag) String() string {
+	if f.server == nil {
+		return ""
+	}
+	return f.server.AdminListen
+}
+
+func (adminFlag) Type() string { return "string" }

@@ -15,6 +15,15 @@ import (
 type Config struct {
 	// Listen is the TCP address to serve on. ":8000".
 	Listen string
+	// AdminListen is the TCP address of a second listener, without TLS: the API, metrics, health and profiles. None.
+	AdminListen string
+	// AdminOptional has the server do without the second listener where something else has its address. It has an effect only
+	// where nothing else is lost than that.
+	AdminOptional bool
+	// NoPublicAPI leaves the API to the second listener, which there has to be.
+	NoPublicAPI bool
+	// Pprof has profiles on the second listener.
+	Pprof bool
 	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, HTTP/2 and, over UDP, HTTP/3.
 	TLSCert, TLSKey string
 	// HTTP3 insists on HTTP/3, which needs TLS: [Server.Listen] fails if UDP cannot be had on the same port. Without it the
@@ -176,6 +185,9 @@ func (c *Config) validate() error {
 		errs = append(errs, errors.New("a TLS certificate and its key are given together or not at all"))
 	}
 	errs = append(errs, c.validateHTTP3())
+	if c.NoPublicAPI && c.AdminListen == "" {
+		errs = append(errs, errors.New("the API would be nowhere: no-public-api leaves it to the second listener, and admin-listen says that there is none"))
+	}
 	positive := []struct {
 		name string
 		ok   bool

@@ -49,10 +49,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.multiplex.serve(w, r, upgrade)
 	case isSocketIO:
 		s.socketIO.serve(w, r)
+	case strings.HasPrefix(r.URL.Path, apiPrefix) && s.config.NoPublicAPI:
+		s.api.fail(w, r, refusal(http.StatusNotFound, "not_found", "the API is not here, but on the listener for backends (--admin-listen)"))
 	case strings.HasPrefix(r.URL.Path, apiPrefix):
 		s.api.serve(w, r)
-	case r.URL.Path == "/livez":
-		s.live(w, r)
+	case r.URL.Path == livePath || isReadyPath(r.URL.Path):
+		s.health(w, r)
 	case s.console != nil && s.console.Has(r.URL.Path) && !upgrade:
 		if readOnly(r) {
 			s.console.ServeHTTP(w, r)
@@ -95,16 +97,6 @@ func readOnly(r *http.Request) bool {
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, refusal(http.StatusNotFound, "not_found", "there is nothing here; a channel is at "+channelPrefix+"NAME"))
-}
-
-func (s *Server) live(w http.ResponseWriter, r *http.Request) {
-	if !readOnly(r) {
-		s.methodNotAllowed(w, r, "GET, HEAD")
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte("ok\n"))
 }
 
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, methods string) {

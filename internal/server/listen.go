@@ -7,13 +7,15 @@ import (
 
 // URLs are where the server can be reached, by what [Server.Listen] listens on: for every address, the local one and
 // those of the local network; else the one address.
-func (s *Server) URLs() []string {
-	addr, ok := s.listener.Addr().(*net.TCPAddr)
+func (s *Server) URLs() []string { return urlsOf(s.scheme(), s.listener.Addr()) }
+
+func urlsOf(scheme string, of net.Addr) []string {
+	addr, ok := of.(*net.TCPAddr)
 	if !ok {
 		return nil
 	}
 	port := strconv.Itoa(addr.Port)
-	url := func(host string) string { return s.scheme() + "://" + net.JoinHostPort(host, port) + "/" }
+	url := func(host string) string { return scheme + "://" + net.JoinHostPort(host, port) + "/" }
 	switch {
 	case addr.IP.IsLoopback():
 		return []string{url("localhost")}

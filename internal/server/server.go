@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"baro.dev/channel"
@@ -16,6 +17,7 @@ import (
 	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
 	"baro.dev/internal/console"
+	"baro.dev/internal/metrics"
 )
 
 // A Server serves channels. It is an [http.Handler], and has listeners of its own: [Server.Listen], then [Server.Serve],
@@ -30,6 +32,8 @@ type Server struct {
 	backends *backends
 	origins  *origins
 	console  *console.Console
+	metrics  *metrics.Metrics
+	store    *watchedStore // nil: messages are kept in memory alone
 
 	streams     *streams
 	sockets     *sockets
@@ -45,6 +49,8 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	http3    *overUDP // nil: there is none
+	admin    *admin   // nil: there is none
+	serving  atomic.Bool
 }
 
 // New makes a server. It does not listen yet.
@@ -64,6 +70,7 @@ func New(config Config) (*Server, error) {
 		slots:       slots{max: config.MaxConnections},
 		connections: connections{max: int64(config.MaxConnections)},
 	}
+	s.metrics = metrics.New(metrics.Config{Version: config.Version, State: s.state})
 	s.streams = newStreams(s)
 	s.sockets = newSockets(s)
 	s.multiplex = newMultiplex(s)
@@ -94,6 +101,9 @@ func New(config Config) (*Server, error) {
 			s.http3 = newOverUDP(s, *p.certificate)
 		}
 	}
+	if config.AdminListen != "" {
+		s.admin = newAdmin(s)
+	}
 	if err := s.open(); err != nil {
 		p.close()
 		return nil, err
@@ -112,6 +122,10 @@ func (s *Server) open() error {
 			return err
 		}
 		o.Store = store
+	}
+	if o.Store != nil {
+		s.store = &watchedStore{Store: o.Store, metrics: s.metrics}
+		o.Store = s.store
 	}
 	c := clients.Config{
 		Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
@@ -143,7 +157,14 @@ func (s *Server) Listen() error {
 	if err := s.listenTCP(); err != nil {
 		return err
 	}
-	return s.listenUDP()
+	if err := s.listenUDP(); err != nil {
+		return err
+	}
+	if err := s.listenAdmin(); err != nil {
+		_ = s.listener.Close()
+		return err
+	}
+	return nil
 }
 
 func (s *Server) listenTCP() (err error) {
@@ -154,9 +175,14 @@ func (s *Server) listenTCP() (err error) {
 
 // Serve serves what [Server.Listen] listens on, until Shutdown or Close; it returns nil then, at once.
 func (s *Server) Serve() error {
+	if s.admin != nil {
+		go s.admin.serve()
+	}
 	if s.http3 != nil {
 		go s.http3.serve()
 	}
+	s.serving.Store(true)
+	defer s.serving.Store(false)
 	var err error
 	if s.config.TLSCert != "" {
 		err = s.http.ServeTLS(s.listener, "", "")
@@ -199,6 +225,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // end closes what is below the clients, when these are gone, and tells the backend of that until ctx is done. It may come
 // more than once.
 func (s *Server) end(ctx context.Context) error {
+	defer s.admin.shutdown()
 	s.closeVerifier()
 	err := s.hub.Close()
 	if lost := s.backends.close(ctx); lost != nil {

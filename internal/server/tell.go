@@ -84,12 +84,14 @@ func (s *Server) refused(r *http.Request, p *clients.Error, hints ...slog.Attr) 
 	if origin := r.Header.Get("Origin"); origin != "" && p.Code == errOrigin.Code {
 		attrs = append(attrs, slog.String("origin", cutTold(origin)), slog.String("setting", "--allow-origin"))
 	}
+	s.metrics.Refused(p.Kind())
 	s.teller.tell(r.Context(), p.Kind(), "refused", append(attrs, hints...)...)
 }
 
 // refusedClient tells that a client was refused after its connection had been opened.
 func (s *Server) refusedClient(h *clients.Hello, err error) {
 	p := toProblem(err)
+	s.metrics.Refused(p.Kind())
 	s.teller.tell(context.Background(), p.Kind(), "refused",
 		slog.String("reason", p.Code), slog.String("why", cutTold(auth.Redact(p.Message))), slog.String("transport", h.Transport), slog.String("remote", h.Remote))
 }
