@@ -3,8 +3,6 @@ package config_test
 import (
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -54,7 +52,7 @@ func loadDocs(t *testing.T, text string) (*config.Config, *pflag.FlagSet) {
 	return &c, flags
 }
 
-// The example has every key there is, and the defaults that hold.
+// The examples are right; the one of everything has every key there is, and the defaults that hold.
 func TestDocs(t *testing.T) {
 	small, whole := docsExamples(t)
 	c, _ := loadDocs(t, small)
@@ -63,50 +61,59 @@ func TestDocs(t *testing.T) {
 	}
 	c, flags := loadDocs(t, whole)
 	flags.VisitAll(func(f *pflag.Flag) {
-		switch f.Name {
-		case "tls-cert", "tls-key", "data", "allow-origin":
-			if f.Value.String() == f.DefValue {
-				t.Errorf("the example does not have %s", f.Name)
+		if f.DefValue != "" && f.DefValue != "[]" {
+			if f.Value.String() != f.DefValue {
+				t.Errorf("the example has %s as %s, the default is %s", f.Name, f.Value, f.DefValue)
 			}
 			return
 		}
-		key := strings.ReplaceAll(f.Name, "-", "_")
-		for _, group := range []string{"history_", "tls_", "log_"} {
-			key = strings.TrimPrefix(key, group)
+		if f.Value.String() == f.DefValue {
+			t.Errorf("--%s has neither a default nor an example: declare one in flags.go", f.Name)
 		}
-		if !regexp.MustCompile(`[\n {]` + key + `:`).MatchString(whole) {
-			t.Errorf("the example does not have %s", key)
-		}
-		if f.Value.String() != f.DefValue {
-			t.Errorf("the example has %s as %s, the default is %s", f.Name, f.Value, f.DefValue)
+		// Not all goes with all.
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			_ = list.Replace(nil)
+		} else {
+			_ = f.Value.Set("")
 		}
 	})
-	for _, key := range append(keys(reflect.TypeFor[config.File]()), "secret", "public_key", "public_key_file") {
-		if !regexp.MustCompile(`[\n {-]` + key + `\b`).MatchString(whole) {
-			t.Errorf("the example does not have %s", key)
-		}
-	}
-	c.Server.TLSCert, c.Server.TLSKey = "", "" // there are none
 	if err := c.Server.Check(); err != nil {
 		t.Errorf("the whole example: %v", err)
 	}
 }
 
-// keys are the names of all fields.
-func keys(t reflect.Type) []string {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice:
-		return keys(t.Elem())
-	case reflect.Struct:
-		var all []string
-		for f := range t.Fields() {
-			if key := f.Tag.Get("yaml"); key != "" {
-				all = append(append(all, key), keys(f.Type)...)
-			}
-		}
-		return all
+// What is generated is what the code says now.
+func TestGenerated(t *testing.T) {
+	files, err := config.Generated("../../docs")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	for name, want := range files {
+		if text, err := os.ReadFile("../../docs/" + name); err != nil || string(text) != want {
+			t.Errorf("docs/%s is not what the code says (%v): run go generate ./internal/config", name, err)
+		}
+	}
+	for _, k := range config.Keys() {
+		described(t, k, k.Name)
+	}
+}
+
+// described demands of a key what readers need.
+func described(t *testing.T, k config.Key, name string) {
+	t.Helper()
+	isObject := k.Kind == config.KindObject
+	if k.Meaning == "" && !isObject || k.Meaning == "" && k.Section != "" {
+		t.Errorf("nothing says what %s means", name)
+	}
+	if end := strings.TrimRight(k.Meaning, "."); end != k.Meaning {
+		t.Errorf("%s: %q is no sentence of its own", name, k.Meaning)
+	}
+	if k.Item != nil {
+		k.Keys = k.Item.Keys
+	}
+	for _, below := range k.Keys {
+		described(t, below, name+"."+below.Name)
+	}
 }
 
 // What the other pages show is right, but for what they leave out.

@@ -10,41 +10,42 @@ import (
 	"baro.dev/internal/server"
 )
 
-// File is what is in the file alone.
+// File is what is in the file alone, or in a variable of its own. The tags of the structs are all that is said of the keys, here and
+// in docs/: doc is the meaning, and see [Key] for default, example, required, secret and reload.
 type File struct {
-	Channels    []Rule   `yaml:"channels"`
-	Auth        *Auth    `yaml:"auth"`
-	APIKeys     []APIKey `yaml:"api_keys"`
-	APIKeysFile path     `yaml:"api_keys_file"` // a JSON list of the same
-	Webhooks    Webhooks `yaml:"webhooks"`
+	Channels    []Rule   `yaml:"channels" doc:"rules for channels, see [channels](channels.md); the first whose pattern matches holds"`
+	Auth        *Auth    `yaml:"auth" doc:"tokens of clients, see [auth](auth.md)"`
+	APIKeys     []APIKey `yaml:"api_keys" doc:"API keys of backends, as baro token key prints them, see [auth](auth.md)"`
+	APIKeysFile path     `yaml:"api_keys_file" doc:"a JSON list of the same, instead"`
+	Webhooks    Webhooks `yaml:"webhooks" doc:"what the backend is told and asked, see [webhooks](webhooks.md)"`
 }
 
 // A Rule is what holds for the channels whose names match a pattern. Of several that match the first holds. What is left out is
 // as the flags say; who may do what: only whose token permits it.
 type Rule struct {
-	Pattern         pattern `yaml:"pattern"`
+	Pattern         pattern `yaml:"pattern" required:"true" example:"rooms/*/chat" doc:"the channels: * is anything but a slash, ** anything"`
 	History         History `yaml:"history"`
-	MaxMessageBytes size    `yaml:"max_message_bytes"`
-	Last            bool    `yaml:"last"`         // newcomers get the last message
-	Presence        bool    `yaml:"presence"`     // joins and leaves are told
-	Echo            *bool   `yaml:"echo"`         // what a client publishes comes back to it. true
-	PublishRate     float64 `yaml:"publish_rate"` // messages a second of one client. No bound
+	MaxMessageBytes size    `yaml:"max_message_bytes" example:"16KiB" doc:"bytes of a message; else as the flags say"`
+	Last            bool    `yaml:"last" default:"false" doc:"newcomers get the last message"`
+	Presence        bool    `yaml:"presence" default:"false" doc:"members are told who joins and leaves"`
+	Echo            *bool   `yaml:"echo" default:"true" doc:"what a client publishes comes back to it"`
+	PublishRate     float64 `yaml:"publish_rate" example:"5" doc:"messages a second of one client; without it there is no bound"`
 	Access          Access  `yaml:"access"`
 }
 
 // History is how much a channel keeps.
 type History struct {
-	Count int      `yaml:"count"` // -1 for none
-	Bytes size     `yaml:"bytes"`
-	Age   duration `yaml:"age"`
+	Count int      `yaml:"count" example:"100" doc:"messages that the channel keeps; -1 for none; else as the flags say"`
+	Bytes size     `yaml:"bytes" example:"1MiB" doc:"bytes of messages that it keeps; else as the flags say"`
+	Age   duration `yaml:"age" example:"24h" doc:"how long a message is kept; else as the flags say"`
 }
 
 // Access is who may do what: anyone, users, token or nobody.
 type Access struct {
-	Subscribe who `yaml:"subscribe"`
-	Publish   who `yaml:"publish"`
-	Presence  who `yaml:"presence"`
-	History   who `yaml:"history"`
+	Subscribe who `yaml:"subscribe" default:"token" doc:"who may read what is published"`
+	Publish   who `yaml:"publish" default:"token" doc:"who may publish"`
+	Presence  who `yaml:"presence" default:"token" doc:"who may see who is there"`
+	History   who `yaml:"history" default:"token" doc:"who may read what was published"`
 }
 
 func (r *Rule) check() error {
@@ -79,13 +80,13 @@ func (r *Rule) rule() server.Rule {
 
 // Auth is which tokens are accepted: see [auth.Config].
 type Auth struct {
-	Keys          []Key    `yaml:"keys"`
-	KeySets       []KeySet `yaml:"key_sets"`
-	Issuers       []string `yaml:"issuers"`
-	Audiences     []string `yaml:"audiences"`
-	Leeway        duration `yaml:"leeway"`
-	MaxTokenBytes size     `yaml:"max_token_bytes"`
-	AllowNoExpiry bool     `yaml:"allow_no_expiry"`
+	Keys          []TokenKey `yaml:"keys" doc:"what verifies tokens; each by one of secret, secret_file, public_key, public_key_file"`
+	KeySets       []KeySet   `yaml:"key_sets" doc:"where an identity provider publishes its keys"`
+	Issuers       []string   `yaml:"issuers" default:"[]" doc:"the iss of tokens that are accepted, beside those of keys and key sets"`
+	Audiences     []string   `yaml:"audiences" example:"[baro]" doc:"names of this server: a token must be for one of them (aud); without any, for nobody in particular"`
+	Leeway        duration   `yaml:"leeway" default:"30s" doc:"how far clocks may be apart; negative for none"`
+	MaxTokenBytes size       `yaml:"max_token_bytes" default:"16KiB" doc:"bytes of a token"`
+	AllowNoExpiry bool       `yaml:"allow_no_expiry" default:"false" doc:"accept tokens without exp, which are good for ever"`
 }
 
 // config is what auth makes of it.
@@ -102,19 +103,19 @@ func (a *Auth) config() *auth.Config {
 	return c
 }
 
-// A Key verifies tokens: see [auth.KeySource].
-type Key struct {
-	ID            string `yaml:"id"`
-	Issuer        string `yaml:"issuer"`
-	Secret        string `yaml:"secret"`
-	SecretFile    path   `yaml:"secret_file"`
-	PublicKey     string `yaml:"public_key"`
-	PublicKeyFile path   `yaml:"public_key_file"`
+// A TokenKey verifies tokens: see [auth.KeySource].
+type TokenKey struct {
+	ID            string `yaml:"id" example:"\"2026\"" doc:"the kid of its tokens; without it any"`
+	Issuer        string `yaml:"issuer" example:"https://www.example.com" doc:"the iss of its tokens; without it any"`
+	Secret        string `yaml:"secret" secret:"true" doc:"a secret of 32 bytes or more, shared with whoever makes the tokens; baro token secret makes one"`
+	SecretFile    path   `yaml:"secret_file" example:"token.secret" doc:"the file that it is in"`
+	PublicKey     string `yaml:"public_key" doc:"PEM of public keys or certificates: RSA, ECDSA, Ed25519"`
+	PublicKeyFile path   `yaml:"public_key_file" doc:"the file that it is in"`
 
 	loaded []auth.Key
 }
 
-func (k *Key) check() (err error) {
+func (k *TokenKey) check() (err error) {
 	k.loaded, err = auth.KeySource{
 		ID: k.ID, Issuer: k.Issuer, Secret: k.Secret, SecretFile: string(k.SecretFile),
 		PublicKey: k.PublicKey, PublicKeyFile: string(k.PublicKeyFile),
@@ -124,11 +125,11 @@ func (k *Key) check() (err error) {
 
 // A KeySet is where keys are published: see [auth.KeySet].
 type KeySet struct {
-	URL       string   `yaml:"url"`
-	Issuer    string   `yaml:"issuer"`
-	Refresh   duration `yaml:"refresh"`
-	MaxStale  duration `yaml:"max_stale"`
-	AllowHTTP bool     `yaml:"allow_http"`
+	URL       string   `yaml:"url" required:"true" example:"https://id.example.com/.well-known/jwks.json" doc:"a JSON Web Key Set"`
+	Issuer    string   `yaml:"issuer" required:"true" example:"https://id.example.com/" doc:"the iss of its tokens"`
+	Refresh   duration `yaml:"refresh" default:"10m" doc:"how often it is fetched"`
+	MaxStale  duration `yaml:"max_stale" default:"24h" doc:"how long what was fetched holds while nothing can be"`
+	AllowHTTP bool     `yaml:"allow_http" default:"false" doc:"http, to this machine itself"`
 }
 
 func (s *KeySet) check() error {
@@ -145,10 +146,10 @@ func (s *KeySet) set() auth.KeySet {
 
 // An APIKey is what is said of a key of a backend, as baro token key prints it: see [auth.APIKey].
 type APIKey struct {
-	ID       string    `yaml:"id"`
-	Hash     string    `yaml:"hash"`
-	Scopes   []scope   `yaml:"scopes"`
-	Channels []pattern `yaml:"channels"`
+	ID       string    `yaml:"id" required:"true" example:"shop" doc:"1 to 32 of a-z and 0-9"`
+	Hash     string    `yaml:"hash" required:"true" example:"\"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"" doc:"of the key, which is kept nowhere"`
+	Scopes   []scope   `yaml:"scopes" required:"true" example:"[publish, call, read, manage]" doc:"what it is for"`
+	Channels []pattern `yaml:"channels" example:"[\"shop/**\"]" doc:"the channels that it may touch; without it all"`
 }
 
 func (k *APIKey) check() error {

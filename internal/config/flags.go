@@ -16,45 +16,51 @@ type Config struct {
 	LogFormat string
 }
 
-// Flags declares the plain settings, with their defaults. What a flag is called in the file follows from its name: see [Config.Load].
-// The name of a value that is a path is file or directory.
-func (c *Config) Flags(f *pflag.FlagSet) {
+// Flags declares the plain settings, with their defaults. What a flag is called in the file and in the environment follows from its
+// name: see [Key]. The name of a value that is a path is file or directory. What is declared here is all that help, the page in
+// docs/ and the JSON schema say: go generate writes these.
+func (c *Config) Flags(set *pflag.FlagSet) {
+	set.SortFlags = false
 	s, ch := &c.Server, &c.Server.Channels
+
+	f := section{set, "Where to serve, and whom"}
 	f.StringVarP(&s.Listen, "listen", "l", ":8000", "address to serve on")
 	s.AdminListen, s.AdminOptional = "127.0.0.1:8001", true
 	f.Var(adminFlag{s}, "admin-listen", "`address` of a second listener, for the API, metrics, health and profiles; \"\" for none")
 	f.BoolVar(&s.NoPublicAPI, "no-public-api", false, "have the API on the second listener alone")
 	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
-	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP")
-	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)")
+	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP").example("cert.pem")
+	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)").example("key.pem")
 	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
 	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
-	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated")
+	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
+		example("[https://www.example.com]").reloads()
 	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
 	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
-	f.StringVar(&s.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops")
-	f.BoolVar(&s.NoSync, "no-sync", false, "do not wait for the disk: what is acknowledged survives the end of the process, but not a power loss")
 	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
 
+	f = section{set, "What is kept"}
+	f.StringVar(&s.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops").example("messages")
+	f.BoolVar(&s.NoSync, "no-sync", false, "do not wait for the disk: what is acknowledged survives the end of the process, but not a power loss")
 	f.IntVar(&ch.HistoryCount, "history-count", 1000, "messages that a channel keeps; -1 for none")
 	sizeVar(f, &ch.HistoryBytes, "history-bytes", 4<<20, "`bytes` of messages that a channel keeps")
 	f.DurationVar(&ch.HistoryAge, "history-age", 5*time.Minute, "how long a message is kept, and an unused channel remembered")
 	f.IntVar(&ch.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go")
 	sizeVar(f, &ch.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together")
 	sizeVar(f, &ch.MaxMessageBytes, "max-message-bytes", 256<<10, "`bytes` of a message")
+
+	f = section{set, "Limits"}
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
 	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
 	f.DurationVar(&s.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 20*time.Second, "how long a client may take to accept an answer, or 64 KiB of a stream")
+
+	f = section{set, "When the server stops"}
 	f.DurationVar(&s.ReconnectWindow, "reconnect-window", 5*time.Second, "over what time clients are told to spread their return, when the server stops")
 	f.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "how long stopping may take, until what is left is cut")
 
-	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
-}
-
-func sizeVar[T int | int64](f *pflag.FlagSet, to *T, name string, value T, usage string) {
-	*to = value
-	f.Var(sizeFlag[T]{to}, name, usage)
+	f = section{set, "Logs"}
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error").oneOf("debug", "info", "warn", "error")
+	f.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal").oneOf("text", "json", "auto")
 }

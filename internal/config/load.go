@@ -19,7 +19,7 @@ import (
 const maxFileBytes = 1 << 20
 
 // groups are the words that are a key of the file of their own: history-count is count, in history.
-var groups = []string{"history", "log", "tls"}
+var groups = []string{"acme", "history", "log", "tls"}
 
 // Load reads the configuration file, "" for none, into what flags left as it was by default; and then the secrets of the
 // environment, by lookup, which is [os.LookupEnv]. Flags are those that [Config.Flags] declared, parsed, with the environment's values
@@ -177,13 +177,13 @@ func (c *Config) loadAPIKeys(f *File) (err error) {
 
 // loadTokenSecret takes the secret of tokens from the environment.
 func (c *Config) loadTokenSecret(lookup func(string) (string, bool)) error {
-	secret, err := secretOf("BARO_TOKEN_SECRET", lookup)
+	secret, err := secretOf(tokenSecret, lookup)
 	if err != nil || secret == "" {
 		return err
 	}
 	key, err := auth.SecretKey([]byte(secret))
 	if err != nil {
-		return fmt.Errorf("BARO_TOKEN_SECRET: %w", err)
+		return fmt.Errorf(tokenSecret+": %w", err)
 	}
 	if c.Server.Auth == nil {
 		c.Server.Auth = &auth.Config{}

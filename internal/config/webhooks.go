@@ -14,33 +14,33 @@ import (
 
 // Webhooks are how the backend is told what happens, and asked: see [server.Webhooks].
 type Webhooks struct {
-	Endpoints   []Endpoint `yaml:"endpoints"`
-	QueueEvents int        `yaml:"queue_events"`
-	QueueBytes  size       `yaml:"queue_bytes"`
-	Questions   Questions  `yaml:"questions"`
+	Endpoints   []Endpoint `yaml:"endpoints" doc:"whom events go to"`
+	QueueEvents int        `yaml:"queue_events" default:"10000" doc:"events that wait, for each endpoint"`
+	QueueBytes  size       `yaml:"queue_bytes" default:"16MiB" doc:"bytes of them"`
+	Questions   Questions  `yaml:"questions" doc:"what the backend is asked"`
 }
 
 // Questions are what the backend is asked.
 type Questions struct {
-	Connect *Question `yaml:"connect"`
-	RPC     *Question `yaml:"rpc"`
+	Connect *Question `yaml:"connect" doc:"who is it? With auth asked of clients without a token, else of all"`
+	RPC     *Question `yaml:"rpc" example:"{url: https://backend.example.com/rpc, secret_file: webhook.secret}" doc:"what clients ask; keys as those of connect, without client_headers"`
 }
 
 // An Endpoint is whom events go to: see [webhook.Endpoint]. A secret may be several, with white space between them; without one
 // it is that of the environment.
 type Endpoint struct {
-	URL         string            `yaml:"url"`
-	Secret      string            `yaml:"secret"`
-	SecretFile  path              `yaml:"secret_file"`
-	Events      []string          `yaml:"events"`
-	Channels    []pattern         `yaml:"channels"`
-	Headers     map[string]string `yaml:"headers"`
-	Timeout     duration          `yaml:"timeout"`
-	BatchEvents int               `yaml:"batch_events"`
-	BatchBytes  size              `yaml:"batch_bytes"`
-	BatchDelay  duration          `yaml:"batch_delay"`
-	Concurrency int               `yaml:"concurrency"`
-	MaxAge      duration          `yaml:"max_age"`
+	URL         string            `yaml:"url" required:"true" example:"https://backend.example.com/baro" doc:"where events are posted to"`
+	Secret      string            `yaml:"secret" secret:"true" doc:"what signs them; several, with white space between them, while they are changed; else BARO_WEBHOOK_SECRET"`
+	SecretFile  path              `yaml:"secret_file" example:"webhook.secret" doc:"the file that it is in, a line each"`
+	Events      []string          `yaml:"events" example:"[connected, \"sub*\"]" doc:"names, or beginnings of names and a *; without it all"`
+	Channels    []pattern         `yaml:"channels" example:"[\"rooms/**\"]" doc:"of which channels; without it of all"`
+	Headers     map[string]string `yaml:"headers" secret:"true" example:"{X-Site: seoul}" doc:"sent along"`
+	Timeout     duration          `yaml:"timeout" default:"5s" doc:"of a request"`
+	BatchEvents int               `yaml:"batch_events" default:"100" doc:"events in one request"`
+	BatchBytes  size              `yaml:"batch_bytes" default:"512KiB" doc:"bytes of them"`
+	BatchDelay  duration          `yaml:"batch_delay" default:"100ms" doc:"how long an event may wait for others to go with"`
+	Concurrency int               `yaml:"concurrency" default:"1" doc:"requests at a time; 1 keeps events in order"`
+	MaxAge      duration          `yaml:"max_age" default:"10m" doc:"of events that are still tried"`
 
 	secrets []string
 }
@@ -79,15 +79,15 @@ func (e *Endpoint) endpoint(secret ...string) webhook.Endpoint {
 
 // A Question is whom the server asks: see [webhook.AskerConfig].
 type Question struct {
-	URL            string            `yaml:"url"`
-	Secret         string            `yaml:"secret"`
-	SecretFile     path              `yaml:"secret_file"`
-	Headers        map[string]string `yaml:"headers"`
-	ClientHeaders  []string          `yaml:"client_headers"` // of the client's request, that connect is told
-	Timeout        duration          `yaml:"timeout"`
-	Concurrency    int               `yaml:"concurrency"`
-	MaxWaiting     int               `yaml:"max_waiting"`
-	MaxAnswerBytes size              `yaml:"max_answer_bytes"`
+	URL            string            `yaml:"url" required:"true" example:"https://backend.example.com/connect" doc:"where the question is posted to"`
+	Secret         string            `yaml:"secret" secret:"true" doc:"what signs it, as that of endpoints"`
+	SecretFile     path              `yaml:"secret_file" example:"webhook.secret" doc:"the file that it is in"`
+	Headers        map[string]string `yaml:"headers" secret:"true" example:"{X-Site: seoul}" doc:"sent along"`
+	ClientHeaders  []string          `yaml:"client_headers" example:"[Cookie]" doc:"headers of the client's request that are passed on"`
+	Timeout        duration          `yaml:"timeout" default:"5s" doc:"of a question"`
+	Concurrency    int               `yaml:"concurrency" default:"64" doc:"questions at a time"`
+	MaxWaiting     int               `yaml:"max_waiting" default:"1024" doc:"questions that wait for their turn; more are refused"`
+	MaxAnswerBytes size              `yaml:"max_answer_bytes" default:"1MiB" doc:"bytes of an answer"`
 
 	secrets []string
 }
@@ -150,7 +150,7 @@ func secretsOf(secret string, file path) ([]string, error) {
 // config is what the server makes of it. Where no secret is given it is that of the environment.
 func (w *Webhooks) config(lookup func(string) (string, bool)) (server.Webhooks, error) {
 	var c server.Webhooks
-	text, err := secretOf("BARO_WEBHOOK_SECRET", lookup)
+	text, err := secretOf(webhookSecret, lookup)
 	if err != nil {
 		return c, err
 	}
