@@ -363,6 +363,19 @@ func (r *Registry) finish(k *call, a Answer) {
 	}
 }
 
+// Stop has all calls fail that are under way or held, because the server stops: they end with it.
+func (r *Registry) Stop() {
+	r.calls.mu.Lock()
+	var all []*call
+	for _, k := range r.calls.byID {
+		all = append(all, k)
+	}
+	r.calls.mu.Unlock()
+	for _, k := range all {
+		r.finish(k, Answer{State: Failed, Error: refused(ErrStopping)})
+	}
+}
+
 func (r *Registry) forget(k *call) {
 	r.calls.mu.Lock()
 	defer r.calls.mu.Unlock()

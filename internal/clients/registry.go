@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -120,6 +121,7 @@ type Reason struct {
 	Number int
 	Code   string
 	Text   string
+	After  time.Duration // how long the client is to wait until it comes back; 0: as it likes
 }
 
 // ComeBack says whether the client is to connect again.
@@ -127,10 +129,16 @@ func (r Reason) ComeBack() bool { return r.Number < 4500 }
 
 // Why connections end.
 var (
-	EndExpired      = Reason{4001, "token_expired", "the token has expired"}
-	EndReconnect    = Reason{4002, "reconnect", "the backend wants the client to connect anew"}
-	EndDisconnected = Reason{4501, "disconnected", "the backend has disconnected the client"}
+	EndExpired      = Reason{Number: 4001, Code: "token_expired", Text: "the token has expired"}
+	EndReconnect    = Reason{Number: 4002, Code: "reconnect", Text: "the backend wants the client to connect anew"}
+	EndDisconnected = Reason{Number: 4501, Code: "disconnected", Text: "the backend has disconnected the client"}
 )
+
+// Stopping is why they end when the server stops: 1012 is "service restart".
+func Stopping(after time.Duration) Reason {
+	text := fmt.Sprintf("the server stops: come back in %.1f s", after.Seconds())
+	return Reason{Number: 1012, Code: "stopping", Text: text, After: after}
+}
 
 // Connect lets a client in. Its subscriptions, and the calls that are held for it, begin with [Client.Begin].
 func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, error) {

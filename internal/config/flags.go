@@ -57,6 +57,8 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 20*time.Second, "how long a client may take to accept an answer, or 64 KiB of a stream")
 
 	f = section{set, "When the server stops"}
+	f.DurationVar(&s.DrainDelay, "drain-delay", 0, "how long to serve on, not ready any more, before clients are told to go").reloads()
+	f.DurationVar(&s.DrainWindow, "drain-window", 10*time.Second, "over what time clients are told to go, evenly; -1s for all at once").reloads()
 	f.DurationVar(&s.ReconnectWindow, "reconnect-window", 5*time.Second, "over what time clients are told to spread their return, when the server stops")
 	f.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "how long stopping may take, until what is left is cut")
 

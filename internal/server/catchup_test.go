@@ -108,7 +108,7 @@ func TestSocketDrainWhileCatchingUp(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Shutdown(context.Background()) }()
 	<-s.draining.Done()
-	if err := readToEnd(t, c); ws.CloseStatus(err) != ws.StatusGoingAway {
+	if err := readToEnd(t, c); ws.CloseStatus(err) != ws.StatusServiceRestart {
 		t.Errorf("ended with %v", err)
 	}
 	if err := <-stopped; err != nil {

@@ -78,6 +78,10 @@ type Config struct {
 	WriteTimeout time.Duration
 	// IdleTimeout is how long a connection may wait for its next request. 2 min.
 	IdleTimeout time.Duration
+	// DrainDelay is how long a server that is to stop serves on as ever, while it says that it is not ready. None.
+	DrainDelay time.Duration
+	// DrainWindow is over what time its clients are then told to go, evenly; a hundred a second at least. 10 s; negative: at once.
+	DrainWindow time.Duration
 	// ReconnectWindow is over what time the clients of a server that stops are told to spread their return. 5 s.
 	ReconnectWindow time.Duration
 
@@ -98,6 +102,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.BodyTimeout, 30*time.Second)
 	setDefault(&c.WriteTimeout, 20*time.Second)
 	setDefault(&c.IdleTimeout, 2*time.Minute)
+	setDefault(&c.DrainWindow, 10*time.Second)
 	setDefault(&c.ReconnectWindow, 5*time.Second)
 	setDefault(&c.Channels.MaxMessageBytes, 256<<10)
 	setDefault(&c.Version, "(devel)")
@@ -206,6 +211,7 @@ func (c *Config) validate() error {
 		{"the body timeout", c.BodyTimeout > 0},
 		{"the write timeout", c.WriteTimeout > 0},
 		{"the idle timeout", c.IdleTimeout > 0},
+		{"the drain delay", c.DrainDelay >= 0},
 		{"the reconnect window", c.ReconnectWindow > 0},
 	}
 	for _, p := range positive {

@@ -117,7 +117,12 @@ func TestShutdownIsBounded(t *testing.T) {
 func TestNewClientsWhileStopping(t *testing.T) {
 	s := start(t, Config{})
 	s.slots.drain()
-	for _, accept := range []string{typeSSE, typeNDJSON, typeJSON} {
+	// A browser that got an error would never come back.
+	response, body := request(t, "GET", s.url("/c/a"), "", "Accept", typeSSE)
+	if retry, ok := strings.CutPrefix(body, "retry: "); response.StatusCode != 200 || !ok || len(retry) < len("1000\n\n") || retry > "7" {
+		t.Errorf("an event stream: status %d, %q", response.StatusCode, body)
+	}
+	for _, accept := range []string{typeNDJSON, typeJSON} {
 		response, body := request(t, "GET", s.url("/c/a?wait=5s&after=now"), "", "Accept", accept)
 		wantError(t, response, body, 503, "stopping")
 		if response.Header.Get("Retry-After") == "" {
@@ -149,7 +154,7 @@ func TestPublishWhileStopping(t *testing.T) {
 	}
 }
 
-// What was answered with 200 reaches the streams there are, however close the end is.
+// What was answered with 200 reaches the streams that were not told to leave before, however close the end is.
 func TestPublishedReachesStreams(t *testing.T) {
 	s := start(t, Config{QueueBytes: 64 << 20})
 	response, err := open(t.Context(), client(t), s.url("/c/a"), typeNDJSON)
@@ -167,7 +172,8 @@ func TestPublishedReachesStreams(t *testing.T) {
 					return
 				}
 				if accepted.Add(1) == 200 {
-					go s.Shutdown(context.Background())
+					s.slots.drain()
+					go s.finish(context.Background())
 				}
 			}
 		})

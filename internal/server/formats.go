@@ -31,10 +31,14 @@ var sse = format{
 		b = strconv.AppendUint(b, p.Offset, 10)
 		return append(b, "}\n\n"...)
 	},
-	leave: func(after time.Duration) []byte {
-		b := strconv.AppendInt([]byte("retry: "), after.Milliseconds(), 10)
-		return append(b, "\n\n"...)
-	},
+	leave:  sseRetry,
+	invite: sseRetry,
+}
+
+// sseRetry tells a browser when to come back.
+func sseRetry(after time.Duration) []byte {
+	b := strconv.AppendInt([]byte("retry: "), after.Milliseconds(), 10)
+	return append(b, "\n\n"...)
 }
 
 // sseJSON is sse with envelopes as data.

@@ -32,6 +32,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	name, isChannel := strings.CutPrefix(r.URL.Path, channelPrefix)
 	upgrade := asksForWebSocket(r)
+	if s.isLeaving() && !strings.HasPrefix(r.URL.Path, socketIOPath) { // of whose clients some are to stay for a while
+		h.Set("Connection", "close")
+	}
 	// A proxy that takes a refused upgrade for granted would pass on whatever its client says next.
 	isSocketIO := strings.HasPrefix(r.URL.Path, socketIOPath)
 	isMultiplex := r.URL.Path == multiplexPath

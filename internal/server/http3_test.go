@@ -485,7 +485,7 @@ func TestHTTP3Shutdown(t *testing.T) {
 	if retry, err := strconv.Atoi(events.retry); err != nil || retry < 1000 {
 		t.Errorf("the event stream says retry: %q", events.retry)
 	}
-	if _, err := socket.Read(ctx); ws.CloseStatus(err) != ws.StatusGoingAway {
+	if _, err := socket.Read(ctx); ws.CloseStatus(err) != ws.StatusServiceRestart {
 		t.Errorf("the WebSocket ends with %v", err)
 	}
 	testkit.Within(t, "the idle connection is closed", idle.Context().Done())

@@ -24,6 +24,7 @@ type push struct {
 	Subscribed   *subscribedPush   `json:"subscribed,omitempty"`
 	Unsubscribed *unsubscribedPush `json:"unsubscribed,omitempty"`
 	Call         *question         `json:"call,omitempty"`
+	Disconnect   *closingEvent     `json:"disconnect,omitempty"`
 }
 
 type subscribedPush struct {

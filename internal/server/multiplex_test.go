@@ -540,7 +540,7 @@ func TestMultiplexDrain(t *testing.T) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
-	if code, reason := k.expectEnd(); code != ws.StatusGoingAway {
+	if code, reason := k.expectEnd(); code != ws.StatusServiceRestart {
 		t.Errorf("closed with %d, %s", code, reason)
 	}
 }

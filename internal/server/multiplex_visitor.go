@@ -117,6 +117,9 @@ func (v *visitor) say(what any) {
 
 // Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
 func (v *visitor) Close(why clients.Reason) {
+	if why.After > 0 {
+		v.say(push{Disconnect: newClosing(why)})
+	}
 	_ = v.socket.Close(ws.StatusCode(why.Number), why.Code+": "+why.Text)
 }
 

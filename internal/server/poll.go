@@ -56,6 +56,7 @@ func (s *Server) wait(r *http.Request, name string, from channel.From, wait time
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
+	defer context.AfterFunc(s.leaving.ctx, func() { time.AfterFunc(s.turn(), cancel) })()
 
 	batch, err := s.hub.Wait(ctx, name, from, batchBytes)
 	if err != nil && errors.Is(err, ctx.Err()) && r.Context().Err() == nil {

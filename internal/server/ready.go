@@ -22,7 +22,7 @@ func (s *Server) ready() (ok bool, reasons []string) {
 	if !s.serving.Load() {
 		reasons = append(reasons, reasonListening)
 	}
-	if s.draining.Err() != nil {
+	if s.leaving.begun.Load() {
 		reasons = append(reasons, reasonDraining)
 	}
 	if s.store != nil && s.store.failing() {

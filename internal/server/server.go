@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -42,7 +41,8 @@ type Server struct {
 	api         *api
 	slots       slots
 	connections connections
-	draining    context.Context // done when the server is to stop
+	leaving     leaving
+	draining    context.Context // done when nothing is published any more, and whoever is left is to go
 	drain       context.CancelFunc
 	publishing  sync.RWMutex // held while publishing: what clients publish reaches every stream before draining is done
 
@@ -77,6 +77,7 @@ func New(config Config) (*Server, error) {
 	s.socketIO = newSocketIO(s)
 	s.api = newAPI(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
+	s.leaving.begin()
 	if !config.NoConsole {
 		s.console = console.New()
 	}
@@ -195,69 +196,6 @@ func (s *Server) Serve() error {
 	return err
 }
 
-// Shutdown stops the server gently: it accepts no more connections and publishes nothing more, answers the polls that wait, ends streams and
-// WebSockets, telling the clients when to come back, and waits until all is said. When ctx ends before, what is left is
-// cut, and the error is that of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	var gone sync.WaitGroup
-	gone.Go(func() { s.streams.shutdown(ctx) })
-	gone.Go(func() { s.sockets.shutdown(ctx) })
-	gone.Go(func() { s.multiplex.shutdown(ctx) })
-	gone.Go(func() { s.socketIO.shutdown(ctx) })
-	var cut error
-	gone.Go(func() { cut = s.http3.shutdown(ctx) })
-	err := s.http.Shutdown(ctx)
-	gone.Wait()
-	if err == nil {
-		err = cut
-	}
-	if err == nil {
-		err = s.slots.wait(ctx)
-	}
-	if err != nil {
-		s.Close()
-		return err
-	}
-	return s.end(ctx)
-}
-
-// end closes what is below the clients, when these are gone, and tells the backend of that until ctx is done. It may come
-// more than once.
-func (s *Server) end(ctx context.Context) error {
-	defer s.admin.shutdown()
-	s.closeVerifier()
-	err := s.hub.Close()
-	if lost := s.backends.close(ctx); lost != nil {
-		s.log.Error("the backend was not told everything", "error", lost)
-	}
-	return err
-}
-
-// Close stops the server at once.
-func (s *Server) Close() {
-	s.stop()
-	s.streams.closeNow()
-	s.sockets.closeNow()
-	s.multiplex.closeNow()
-	s.socketIO.closeNow()
-	s.http3.closeNow()
-	_ = s.http.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := s.end(ctx); err != nil {
-		s.log.Error("closing the channels", "error", err)
-	}
-}
-
-// stop refuses new clients and what is published from now on, and then has streams and polls end.
-func (s *Server) stop() {
-	s.slots.drain()
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	s.drain()
-}
-
 // put has publish publish, unless the server stops.
 func (s *Server) put(publish func() (*channel.Message, error)) (*channel.Message, error) {
 	s.publishing.RLock()
@@ -284,9 +222,4 @@ func (s *Server) takesRequests() error {
 		return errDraining
 	}
 	return nil
-}
-
-// returnAfter is when one client of a server that stops is to come back: not all at once.
-func (s *Server) returnAfter() time.Duration {
-	return time.Second + rand.N(s.config.ReconnectWindow)
 }

@@ -44,6 +44,13 @@ func (s *slots) give() {
 	}
 }
 
+// count is how many there are.
+func (s *slots) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
 // drain refuses new clients from now on.
 func (s *slots) drain() {
 	s.mu.Lock()

@@ -66,6 +66,9 @@ func (k *socketIO) handle(name string, do func(*guest, *socketio.Event)) {
 // admit is middleware: it lets a socket in, or says why not.
 func (k *socketIO) admit(c *socketio.Socket) error {
 	if err := k.server.slots.take(); err != nil {
+		if errors.Is(err, errDraining) {
+			c.Conn().Close() // an official client comes back by itself then, but not when it is refused
+		}
 		return k.refuse(c, clients.Hello{}, err)
 	}
 	context.AfterFunc(c.Context(), k.server.slots.give) // OnDisconnect is not for a client that leaves before it is connected
@@ -131,6 +134,12 @@ func (k *socketIO) connected(c *socketio.Socket) {
 
 // serve answers a request of a client. A poll waits until there is something, which a heartbeat is at last.
 func (k *socketIO) serve(w http.ResponseWriter, r *http.Request) {
+	if k.server.isLeaving() && r.URL.Path == socketIOPath && !r.URL.Query().Has("sid") {
+		// Whoever is there already may still poll.
+		w.Header().Set("Connection", "close")
+		k.server.fail(w, r, errDraining)
+		return
+	}
 	limit := k.server.config.Heartbeat + 2*k.server.config.WriteTimeout
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 	k.io.ServeHTTP(w, r)

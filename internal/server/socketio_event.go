@@ -3,6 +3,7 @@ package server
 import (
 	"baro.dev/channel"
 	"baro.dev/engineio"
+	"baro.dev/internal/clients"
 	"baro.dev/socketio/parser"
 )
 
@@ -23,9 +24,14 @@ type socketMessage struct {
 
 // closingEvent is the argument of the event closing.
 type closingEvent struct {
-	Number  int    `json:"number"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Number  int     `json:"number"`
+	Code    string  `json:"code"`
+	Message string  `json:"message"`
+	After   float64 `json:"after,omitempty"` // seconds until the client is to come back
+}
+
+func newClosing(why clients.Reason) *closingEvent {
+	return &closingEvent{why.Number, why.Code, why.Text, float64(why.After.Milliseconds()) / 1000}
 }
 
 func prepareSocketMessage(name string, m *channel.Message) *engineio.Prepared {

@@ -154,7 +154,7 @@ func (g *guest) onRefresh(e *socketio.Event) {
 
 // Close implements [clients.Link]. An official client comes back by itself when its connection breaks, but not when it is told to go.
 func (g *guest) Close(why clients.Reason) {
-	_ = g.socket.Emit("closing", closingEvent{why.Number, why.Code, why.Text})
+	_ = g.socket.Emit("closing", newClosing(why))
 	if why.ComeBack() {
 		g.socket.Conn().Close()
 	} else {

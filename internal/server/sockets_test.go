@@ -182,7 +182,7 @@ func TestSocketDrain(t *testing.T) {
 		stopped <- s.Shutdown(ctx)
 	}()
 	for _, c := range []*ws.Conn{plain, envelope} {
-		if _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusGoingAway {
+		if _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusServiceRestart {
 			t.Errorf("ended with %v", err)
 		}
 	}

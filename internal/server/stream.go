@@ -22,6 +22,8 @@ type format struct {
 	lost func(p channel.Position) []byte
 	// leave ends it, when the server stops: the client is to come back after a while.
 	leave func(after time.Duration) []byte
+	// invite is all of it when the server stops already. Nil: that is answered with an error.
+	invite func(after time.Duration) []byte
 }
 
 // catchUpBytes is about how much of what a client missed is in hand at a time.
@@ -32,30 +34,31 @@ type follower struct {
 	identity *clients.Identity
 	hello    clients.Hello
 
-	mu    sync.Mutex
-	done  bool
-	ended chan struct{} // closed when the server has it go
-	loop  releaser      // is told, too; nil: nobody else is to be
+	mu      sync.Mutex
+	done    bool
+	leaving bool          // because the server stops: it is told when to come back
+	ended   chan struct{} // closed when the server has it go
+	loop    releaser      // is told, too; nil: nobody else is to be
 }
 
-// A releaser is told that the server has a client go.
-type releaser interface{ release() }
+// A releaser is told that the server has a client go, and whether because it stops.
+type releaser interface{ release(leaving bool) }
 
 func newFollower(identity *clients.Identity, h clients.Hello) *follower {
 	return &follower{identity: identity, hello: h, ended: make(chan struct{})}
 }
 
 // Close implements [clients.Link].
-func (f *follower) Close(clients.Reason) {
+func (f *follower) Close(why clients.Reason) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.done {
 		return
 	}
-	f.done = true
+	f.done, f.leaving = true, why.After > 0
 	close(f.ended)
 	if f.loop != nil {
-		f.loop.release()
+		f.loop.release(f.leaving)
 	}
 }
 
@@ -65,8 +68,15 @@ func (f *follower) wakes(l releaser) {
 	defer f.mu.Unlock()
 	f.loop = l
 	if f.done && l != nil {
-		l.release()
+		l.release(f.leaving)
 	}
+}
+
+// isLeaving says whether the server has it go because it stops.
+func (f *follower) isLeaving() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.leaving
 }
 
 // stream writes a channel from a place on until the client goes, does not keep up, or the server stops. An error comes
@@ -91,7 +101,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := s.slots.take(); err != nil {
+	if err := s.slots.take(); errors.Is(err, errDraining) && f.invite != nil {
+		// Browsers do not come back after an error.
+		_, _ = w.Write(f.invite(s.returnAfter()))
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if s.streams.takes(r) {
@@ -190,7 +204,12 @@ func (s *Server) follow(out *output, r *http.Request, who *follower, q *queue, f
 			parts, whole = q.take(parts)
 			parts = append(parts, f.leave(s.returnAfter()))
 		case <-who.ended:
-			return // it comes back, and is told why it may not
+			if !who.isLeaving() {
+				return // it comes back, and is told why it may not
+			}
+			stopping = true
+			parts, whole = q.take(parts)
+			parts = append(parts, f.leave(s.returnAfter()))
 		case <-r.Context().Done():
 			return
 		}
@@ -267,7 +286,7 @@ func (o *output) cut() {
 }
 
 // release ends a catch-up, in the middle of what the client missed.
-func (o *output) release() { o.cut() }
+func (o *output) release(bool) { o.cut() }
 
 // end comes before the handler returns: the answer must not be touched any more then.
 func (o *output) end() {

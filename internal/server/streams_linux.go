@@ -153,7 +153,13 @@ func (l *loopStream) end(how ending) {
 func (l *loopStream) wake() { l.conn.Attend() }
 
 // release has the stream end well.
-func (l *loopStream) release() { l.end(endWhole) }
+func (l *loopStream) release(leaving bool) {
+	if leaving {
+		l.end(endLeave)
+		return
+	}
+	l.end(endWhole)
+}
 
 // cut has the stream cut: its client is too slow.
 func (l *loopStream) cut() {

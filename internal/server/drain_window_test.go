@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"baro.dev/internal/clients"
+	"baro.dev/ws"
+)
+
+// leave begins to stop s, and returns when it lets nobody else in.
+func leave(t *testing.T, s *Server) (stopped <-chan error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		done <- s.Shutdown(ctx)
+	}()
+	<-s.leaving.ctx.Done()
+	return done
+}
+
+// lingering is a configuration by which the last clients are told to leave only when they are asked for, or the server is closed.
+func lingering() Config { return Config{DrainWindow: time.Hour} }
+
+// many has the server believe that there are many clients, so that it takes its window; until they are gone.
+func many(t *testing.T, s *Server) (gone func()) {
+	t.Helper()
+	const n = 60_000
+	add := func(n int) {
+		s.slots.mu.Lock()
+		defer s.slots.mu.Unlock()
+		s.slots.used += n
+	}
+	add(n)
+	gone = sync.OnceFunc(func() { add(-n) })
+	t.Cleanup(gone)
+	return gone
+}
+
+// While clients leave the server is not ready, lets nobody else in who would stay, and does everything else as ever.
+func TestWhileClientsLeave(t *testing.T) {
+	s := start(t, lingering())
+	many(t, s)
+	k := mustTalk(t, s, "socket.io", "")
+	k.must("subscribe", `{"channel":"a"}`, nil)
+	leave(t, s)
+
+	for _, path := range []string{"/c/a?wait=5s&after=now", "/socket.io/?EIO=4&transport=polling"} {
+		response, body := request(t, "GET", s.url(path), "")
+		wantError(t, response, body, 503, "stopping")
+		if response.Header.Get("Retry-After") == "" || !response.Close {
+			t.Errorf("%s: %v, closes %v", path, response.Header, response.Close)
+		}
+	}
+	for _, path := range []string{"/c/a", "/ws", "/socket.io/?EIO=4&transport=websocket"} {
+		c, response, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url(path), "http"), nil)
+		if err == nil || response == nil || response.StatusCode != 503 {
+			t.Errorf("WebSocket at %s: %v, %v", path, c, err)
+		}
+	}
+	response, body := request(t, "POST", s.url("/c/a"), "x")
+	if response.StatusCode != 200 || !response.Close {
+		t.Errorf("publishing: status %d, %s, closes %v", response.StatusCode, body, response.Close)
+	}
+	if response, body = request(t, "GET", s.url("/c/a"), ""); response.StatusCode != 200 || !strings.Contains(body, `"x"`) {
+		t.Errorf("a poll: status %d, %s", response.StatusCode, body)
+	}
+	// Who is there is served to the end.
+	k.must("publish", `{"channel":"a","data":"y"}`, nil)
+	k.expect("message", `"x"`)
+	k.expect("message", `"y"`)
+}
+
+// Each is told when to come back, in the way of its transport.
+func TestToldToComeBack(t *testing.T) {
+	s := start(t, Config{})
+	plain, multiplexed := dialSocket(t, s, "/c/a", nil), mustTalk(t, s, "ws", "")
+	eventually(t, "both are there", func() bool { n, _ := s.registry.Len(); return n == 2 })
+	down := leave(t, s)
+	_, err := plain.Read(t.Context())
+	closed, ok := errors.AsType[*ws.CloseError](err)
+	var seconds float64
+	if !ok || closed.Code != ws.StatusServiceRestart {
+		t.Fatalf("the WebSocket ends with %v", err)
+	}
+	if _, err := fmt.Sscanf(closed.Reason, "the server stops: come back in %f s", &seconds); err != nil || seconds < 1 || seconds > 6 {
+		t.Errorf("the reason is %q", closed.Reason)
+	}
+	var said closingEvent
+	if err := json.Unmarshal([]byte(multiplexed.expect("disconnect").body), &said); err != nil || said.Code != "stopping" || said.After < 1 || said.After > 6 {
+		t.Errorf("/ws says %+v, %v", said, err)
+	}
+	if code, reason := multiplexed.expectEnd(); code != ws.StatusServiceRestart || !strings.Contains(reason, `"stopping: `) {
+		t.Errorf("/ws ends with %d, %s", code, reason)
+	}
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	if why := clients.Stopping(time.Second); !why.ComeBack() {
+		t.Error("they are not to come back")
+	}
+}
+
+// Before anything else a server that is to stop serves on for a while, and says that it is not ready.
+func TestDrainDelay(t *testing.T) {
+	s := start(t, Config{DrainDelay: time.Hour})
+	stopped := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { stopped <- s.Shutdown(ctx) }()
+	eventually(t, "it has begun to stop", s.leaving.begun.Load)
+	if response, body := request(t, "GET", s.url("/readyz"), ""); response.StatusCode != 503 || !strings.Contains(body, "draining") {
+		t.Errorf("ready: status %d, %s", response.StatusCode, body)
+	}
+	c := dialSocket(t, s, "/c/a", nil)
+	if response, _ := request(t, "POST", s.url("/c/a"), "x"); response.StatusCode != 200 || response.Close {
+		t.Errorf("publishing: status %d, closes %v", response.StatusCode, response.Close)
+	}
+	if m := readSocket(t, c); string(m.Data) != "x" {
+		t.Errorf("came %s", m.Data)
+	}
+	cancel()
+	if err := <-stopped; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// Whoever asks twice has the server stop at once, however far it has come.
+func TestCloseWhileClientsLeave(t *testing.T) {
+	for name, config := range map[string]Config{"in the delay": {DrainDelay: time.Hour}, "in the window": lingering()} {
+		s := start(t, config)
+		gone := many(t, s)
+		c := dialSocket(t, s, "/c/a", nil)
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Shutdown(context.Background()) }()
+		eventually(t, name, func() bool { return s.leaving.begun.Load() && (config.DrainDelay > 0 || s.isLeaving()) })
+		gone()
+		s.Close()
+		if _, err := c.Read(t.Context()); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+			t.Errorf("%s: it ends with %v", name, err)
+		}
+		if err := <-stopped; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Polls that wait are answered with what there is, not all at once.
+func TestPollsLeave(t *testing.T) {
+	const polls = 200
+	s := start(t, Config{DrainWindow: 2 * time.Second})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var at []time.Duration
+	var began time.Time
+	c := client(t)
+	for range polls {
+		all.Go(func() {
+			response, err := open(t.Context(), c, s.url("/c/a?wait=60s&after=now"), typeJSON)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Since(began))
+			if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"next"`) {
+				t.Errorf("status %d, %s, %v", response.StatusCode, body, err)
+			}
+		})
+	}
+	eventually(t, "all wait", func() bool { return s.used() == polls })
+	began = time.Now()
+	down := leave(t, s)
+	all.Wait()
+	if err := <-down; err != nil {
+		t.Error(err)
+	}
+	early, late := 0, 0
+	for _, d := range at {
+		if d < time.Second {
+			early++
+		} else {
+			late++
+		}
+	}
+	// A slow machine answers late, never early.
+	if early > polls*3/4 || late < polls/4 {
+		t.Errorf("%d polls were answered in the first half, %d in the second", early, late)
+	}
+}
