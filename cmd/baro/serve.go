@@ -70,6 +70,10 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	service, err := joinService(s, log)
+	if err != nil {
+		return err
+	}
 	if err := s.Listen(); err != nil {
 		return listenError(o.Server.Listen, err)
 	}
@@ -78,6 +82,9 @@ func serve(c *cobra.Command, o *serveOptions) error {
 
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
+	ctx, end := context.WithCancel(c.Context())
+	defer end()
+	service.ready(ctx, "Serving "+strings.Join(s.URLs(), " "), func() { s.Hub().Stats() })
 	select {
 	case err := <-served:
 		return err
@@ -86,6 +93,7 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	case <-c.Context().Done():
 		log.Info("stopping")
 	}
+	service.stopping(o.Drain)
 	return stop(s, log, signals, o.Drain)
 }
 

@@ -125,7 +125,7 @@ func (s *Server) finish(ctx context.Context) error {
 	gone.Go(func() { s.socketIO.shutdown(ctx) })
 	var cut error
 	gone.Go(func() { cut = s.http3.shutdown(ctx) })
-	err := s.http.Shutdown(ctx)
+	err := s.shutdownHTTP(ctx)
 	gone.Wait()
 	if err == nil {
 		err = cut

@@ -78,7 +78,7 @@ func (c *Config) validateHTTP3() error {
 
 // listenUDP takes the port of the TCP listener on UDP. If it cannot be had, and nobody insists, there is no HTTP/3.
 func (s *Server) listenUDP() error {
-	if s.http3 == nil {
+	if s.adoptUDP() || s.http3 == nil {
 		return nil
 	}
 	var err error
@@ -86,7 +86,7 @@ func (s *Server) listenUDP() error {
 		if s.http3.socket, err = net.ListenPacket("udp", s.listener.Addr().String()); err == nil {
 			return nil
 		}
-		if _, port, _ := net.SplitHostPort(s.config.Listen); port != "0" || !errors.Is(err, syscall.EADDRINUSE) {
+		if _, port, _ := net.SplitHostPort(s.config.Listen); s.adopted.TCP != nil || port != "0" || !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 		// Any port will do that both can have.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,6 +50,10 @@ type Server struct {
 	http3    *overUDP // nil: there is none
 	admin    *admin   // nil: there is none
 	serving  atomic.Bool
+	adopted  Sockets
+
+	accepting sync.Mutex // held while connections are accepted
+	unheard   unheard
 }
 
 // New makes a server. It does not listen yet.
@@ -87,7 +90,7 @@ func New(config Config) (*Server, error) {
 		MaxHeaderBytes:    config.MaxHeaderBytes,
 		IdleTimeout:       config.IdleTimeout,
 		ConnContext:       s.connections.accepted,
-		ConnState:         s.connections.changed,
+		ConnState:         s.connectionChanged,
 		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelWarn),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 250,
@@ -169,6 +172,9 @@ func (s *Server) Listen() error {
 }
 
 func (s *Server) listenTCP() (err error) {
+	if s.adopted.TCP != nil {
+		return s.adoptTCP()
+	}
 	listen := net.ListenConfig{Control: userTimeout(s.config.WriteTimeout)}
 	s.listener, err = listen.Listen(context.Background(), "tcp", s.config.Listen)
 	return err
@@ -184,13 +190,15 @@ func (s *Server) Serve() error {
 	}
 	s.serving.Store(true)
 	defer s.serving.Store(false)
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
 	var err error
 	if s.config.TLSCert != "" {
 		err = s.http.ServeTLS(s.listener, "", "")
 	} else {
 		err = s.http.Serve(s.listener)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if s.meant(err) {
 		return nil
 	}
 	return err
