@@ -32,20 +32,22 @@ func joinService(s *server.Server, log *slog.Logger) (*service, error) {
 	return &service{systemd.NewNotifier(os.LookupEnv), log}, nil
 }
 
-// assign says which socket is for what, by what it is.
+// assign says which socket is for what: by its name, if that is admin, else by what it is.
 func assign(handed []systemd.Socket, log *slog.Logger) (sockets server.Sockets, err error) {
 	for _, h := range handed {
 		tcp, isTCP := h.Listener.(*net.TCPListener)
 		udp, isUDP := h.Packets.(*net.UDPConn)
 		switch {
-		case isTCP && sockets.TCP == nil:
+		case isTCP && h.Name == "admin" && sockets.Admin == nil:
+			sockets.Admin = tcp
+		case isTCP && h.Name != "admin" && sockets.TCP == nil:
 			sockets.TCP = tcp
-			log.Info("listening on a socket of the service manager", "name", h.Name, "address", tcp.Addr().String())
 		case isUDP && sockets.UDP == nil:
 			sockets.UDP = udp
 		default:
-			err = fmt.Errorf("the socket %q of the service manager: there can be one of TCP and one of UDP, and none of another kind", h.Name)
+			err = fmt.Errorf("the socket %q of the service manager: there can be one of TCP, one of UDP, and one of TCP called admin", h.Name)
 		}
+		log.Info("listening on a socket of the service manager", "name", h.Name, "address", h.Addr().String())
 	}
 	if err != nil {
 		for _, h := range handed {

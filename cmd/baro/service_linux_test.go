@@ -178,6 +178,33 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
+// The second listener is the socket called admin, whatever the order.
+func TestSocketActivationAdmin(t *testing.T) {
+	var sockets []*os.File
+	var addresses []string
+	for range 2 {
+		l, err := listenPlain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sockets = append(sockets, fileOf(t, l.(*net.TCPListener)))
+		addresses = append(addresses, l.Addr().String())
+		l.Close()
+	}
+	m := newManager(t)
+	c, log := m.start("admin:http", sockets, "--dev", "--admin-listen", "192.0.2.1:1")
+	m.hear("READY=1", log)
+	for i, want := range []int{http.StatusOK, http.StatusNotFound} {
+		if status, _ := get(t, "http://"+addresses[i]+"/metrics"); status != want {
+			t.Errorf("%s: status %d", addresses[i], status)
+		}
+	}
+	_ = c.Process.Signal(syscall.SIGTERM)
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v: %s", err, log)
+	}
+}
+
 // HTTP/3 is served on the UDP socket that was handed over.
 func TestSocketActivationUDP(t *testing.T) {
 	cert, key, roots := testkit.Certificate(t)
@@ -234,7 +261,7 @@ func TestSocketActivationMistakes(t *testing.T) {
 	defer plain.Close()
 	m := newManager(t)
 	for want, sockets := range map[string][]*os.File{
-		"there can be one of TCP":                  two,
+		"there can be one of TCP,":                 two,
 		`"a" that was handed over neither listens`: {plain},
 	} {
 		c, log := m.start("a:b", sockets, "--dev", "--listen", "127.0.0.1:0")

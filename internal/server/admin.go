@@ -59,8 +59,7 @@ func (s *Server) listenAdmin() error {
 	if s.admin == nil {
 		return nil
 	}
-	var listen net.ListenConfig
-	l, err := listen.Listen(context.Background(), "tcp", s.config.AdminListen)
+	l, err := s.openAdmin()
 	if errors.Is(err, syscall.EADDRINUSE) && s.config.AdminOptional && !s.config.NoPublicAPI {
 		s.log.Warn("no metrics and no second listener: something else listens there; choose another address with --admin-listen, or \"\" for none",
 			"address", s.config.AdminListen)
@@ -75,6 +74,14 @@ func (s *Server) listenAdmin() error {
 		s.admin.loopback = tcp.IP.IsLoopback()
 	}
 	return nil
+}
+
+func (s *Server) openAdmin() (net.Listener, error) {
+	if s.adopted.Admin != nil {
+		return s.adopted.Admin, nil
+	}
+	var listen net.ListenConfig
+	return listen.Listen(context.Background(), "tcp", s.config.AdminListen)
 }
 
 // An AdminError is that of [Server.Listen] when the second listener's address cannot be had.

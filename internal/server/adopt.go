@@ -8,6 +8,8 @@ type Sockets struct {
 	TCP *net.TCPListener
 	// UDP is where it speaks HTTP/3, if it does.
 	UDP *net.UDPConn
+	// Admin is what it listens on instead of [Config.AdminListen].
+	Admin *net.TCPListener
 }
 
 // Adopt has the server use sockets that it was handed. It comes before [Server.Listen]; the server closes them.

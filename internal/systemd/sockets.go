@@ -76,6 +76,14 @@ func (s *Socket) open(fd uintptr) error {
 	return fmt.Errorf("the socket %q that was handed over neither listens (%w) nor takes datagrams (%w)", s.Name, err, packetErr)
 }
 
+// Addr is where the socket is.
+func (s Socket) Addr() net.Addr {
+	if s.Listener != nil {
+		return s.Listener.Addr()
+	}
+	return s.Packets.LocalAddr()
+}
+
 // Close closes the socket.
 func (s Socket) Close() {
 	if s.Listener != nil {
