@@ -1,0 +1,77 @@
+package certificates
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// ErrHandshakes is why a handshake was refused that was one too many.
+var ErrHandshakes = errors.New("as many TLS handshakes as allowed are under way")
+
+const (
+	// patience is how long a handshake waits for others to end.
+	patience = time.Second
+	// turn is how long it counts. One that takes longer waits for its client, which costs nothing and must not keep others out.
+	turn = time.Second
+)
+
+// handshakes bounds how many are under way, from a whole ClientHello on: what comes before costs nothing.
+type handshakes struct {
+	slots   chan struct{}
+	refused func()
+	log     *slog.Logger
+	seldom  *rate.Limiter // of the log
+	untold  atomic.Int64
+}
+
+func newHandshakes(c *Config) *handshakes {
+	n := c.MaxHandshakes
+	if n == 0 {
+		n = 256
+	}
+	return &handshakes{
+		slots: make(chan struct{}, n), refused: c.Refused, log: c.Log, seldom: rate.NewLimiter(rate.Every(10*time.Second), 1),
+	}
+}
+
+// enter waits for its turn. ctx is that of the handshake, which ends with it.
+func (h *handshakes) enter(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+	default:
+		if err := h.wait(ctx); err != nil {
+			return err
+		}
+	}
+	under, cancel := context.WithTimeout(ctx, turn)
+	context.AfterFunc(under, func() {
+		cancel()
+		<-h.slots
+	})
+	return nil
+}
+
+func (h *handshakes) wait(ctx context.Context) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	if h.refused != nil {
+		h.refused()
+	}
+	h.untold.Add(1)
+	if h.seldom.Allow() {
+		h.log.Warn("TLS handshakes refused: too many at a time", "refused", h.untold.Swap(0), "limit", cap(h.slots))
+	}
+	return ErrHandshakes
+}

@@ -1,0 +1,80 @@
+package certificates
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+const (
+	// httpConnections is how many connections of plain HTTP there may be: they are short.
+	httpConnections = 256
+	httpTimeout     = 10 * time.Second
+)
+
+// listenHTTP answers challenges over HTTP, if there is an address for that, and sends everybody else on to https.
+func (i *issued) listenHTTP(address net.Addr) error {
+	if i.config.HTTPListen == "" {
+		return nil
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(context.Background(), "tcp", i.config.HTTPListen)
+	if err != nil {
+		return fmt.Errorf("ACME: cannot listen on %s for HTTP: %w", i.config.HTTPListen, err)
+	}
+	i.http = &http.Server{
+		Handler:           i.issuer.HTTPChallengeHandler(redirect(i.config.Domains, publicPort(l.Addr(), address))),
+		ReadHeaderTimeout: httpTimeout,
+		ReadTimeout:       httpTimeout,
+		WriteTimeout:      httpTimeout,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(i.log.Handler(), slog.LevelDebug),
+	}
+	i.http.SetKeepAlivesEnabled(false)
+	i.running.Go(func() { _ = i.http.Serve(netutil.LimitListener(l, httpConnections)) })
+	return nil
+}
+
+func (i *issued) closeHTTP() {
+	if i.http != nil {
+		_ = i.http.Close()
+	}
+}
+
+// publicPort is where the world finds TLS: where it is listened on, unless the port of HTTP shows that ports are mapped. Then, and else, 443 is
+// not said.
+func publicPort(plain, tls net.Addr) string {
+	h, ok := plain.(*net.TCPAddr)
+	t, also := tls.(*net.TCPAddr)
+	if !ok || !also || h.Port != 80 || t.Port == 443 {
+		return ""
+	}
+	return ":" + strconv.Itoa(t.Port)
+}
+
+// redirect sends requests for our domains on to https. What was to change something has gone over the wire in plain text already, and is not
+// to go on doing so unnoticed.
+func redirect(domains []string, port string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := strings.ToLower(r.Host)
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		switch {
+		case !slices.Contains(domains, host):
+			http.Error(w, "there is nothing here", http.StatusNotFound)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			http.Error(w, "this is to be had by https only", http.StatusForbidden)
+		default:
+			http.Redirect(w, r, "https://"+host+port+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		}
+	})
+}
