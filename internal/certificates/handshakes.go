@@ -3,11 +3,7 @@ package certificates
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // ErrHandshakes is why a handshake was refused that was one too many.
@@ -21,22 +17,13 @@ const (
 )
 
 // handshakes bounds how many are under way, from a whole ClientHello on: what comes before costs nothing.
-type handshakes struct {
-	slots   chan struct{}
-	refused func()
-	log     *slog.Logger
-	seldom  *rate.Limiter // of the log
-	untold  atomic.Int64
-}
+type handshakes struct{ slots chan struct{} }
 
-func newHandshakes(c *Config) *handshakes {
-	n := c.MaxHandshakes
+func newHandshakes(n int) *handshakes {
 	if n == 0 {
 		n = 256
 	}
-	return &handshakes{
-		slots: make(chan struct{}, n), refused: c.Refused, log: c.Log, seldom: rate.NewLimiter(rate.Every(10*time.Second), 1),
-	}
+	return &handshakes{make(chan struct{}, n)}
 }
 
 // enter waits for its turn. ctx is that of the handshake, which ends with it.
@@ -65,13 +52,6 @@ func (h *handshakes) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
+		return ErrHandshakes
 	}
-	if h.refused != nil {
-		h.refused()
-	}
-	h.untold.Add(1)
-	if h.seldom.Allow() {
-		h.log.Warn("TLS handshakes refused: too many at a time", "refused", h.untold.Swap(0), "limit", cap(h.slots))
-	}
-	return ErrHandshakes
 }

@@ -22,8 +22,6 @@ type Config struct {
 	Clients Clients
 	// MaxHandshakes is how many handshakes are under way at a time; another one waits for up to a second, and is refused then. 256.
 	MaxHandshakes int
-	// Refused hears of each handshake that was one too many. It must not block. nil: nobody does.
-	Refused func()
 	// Interval is how often files are looked at. 2 s.
 	Interval time.Duration
 	// Log is where is said which certificate is in use, and what is wrong. [slog.Default].
@@ -46,13 +44,29 @@ type Keeper struct {
 	own        source
 	clients    *authorities // nil: clients are not asked for certificates
 	handshakes *handshakes
-	refusals   *refusals
+	refused    func(reason, why string, who ...slog.Attr)
 	base       *tls.Config // of handshakes in which clients are not asked for certificates
 	tickets    [][32]byte  // of the goroutine that watches, once it runs
 
 	closing chan struct{}
 	close   func()
 	running sync.WaitGroup
+}
+
+// Why handshakes are refused, in a word.
+const (
+	ReasonHandshakes = "handshakes"         // there are too many
+	ReasonClient     = "client_certificate" // that of the client is not taken
+)
+
+// who is whose handshake it is. leaf is nil where the client has shown no certificate; its words are not to be trusted.
+func who(c net.Conn, leaf *x509.Certificate) []slog.Attr {
+	list := []slog.Attr{slog.String("remote", c.RemoteAddr().String())}
+	if leaf != nil {
+		list = append(list, slog.String("subject", clip(leaf.Subject.String())), slog.String("issuer", clip(leaf.Issuer.String())),
+			slog.String("serial", leaf.SerialNumber.Text(16)))
+	}
+	return list
 }
 
 // source is where the server's own certificates come from.
@@ -73,9 +87,9 @@ func New(config Config) (*Keeper, error) {
 		config.Interval = 2 * time.Second
 	}
 	k := &Keeper{config: config, log: config.Log, closing: make(chan struct{})}
+	k.refused = func(string, string, ...slog.Attr) {}
 	k.close = sync.OnceFunc(func() { close(k.closing) })
-	k.handshakes = newHandshakes(&config)
-	k.refusals = newRefusals(config.Log)
+	k.handshakes = newHandshakes(config.MaxHandshakes)
 	var err error
 	if len(config.ACME.Domains) > 0 {
 		k.own, err = newIssued(config.ACME, config.Log)
@@ -97,6 +111,10 @@ func New(config Config) (*Keeper, error) {
 	return k, nil
 }
 
+// OnRefused has f hear of each handshake that is refused: why by [ReasonHandshakes] or [ReasonClient] and in words, and who it was. f must not
+// block. Call it before there are handshakes.
+func (k *Keeper) OnRefused(f func(reason, why string, who ...slog.Attr)) { k.refused = f }
+
 // TLSConfig is for servers of HTTP, over TCP and over QUIC, where what speaks HTTP/3 names its own protocol. What it gives follows the files.
 func (k *Keeper) TLSConfig() *tls.Config {
 	return &tls.Config{
@@ -110,6 +128,9 @@ func (k *Keeper) TLSConfig() *tls.Config {
 // configFor is the configuration of one handshake. All have the same keys of session tickets.
 func (k *Keeper) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if err := k.handshakes.enter(hello.Context()); err != nil {
+		if errors.Is(err, ErrHandshakes) {
+			k.refused(ReasonHandshakes, err.Error(), who(hello.Conn, nil)...)
+		}
 		return nil, err
 	}
 	switch {
@@ -119,7 +140,9 @@ func (k *Keeper) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return c, nil
 	case k.clients != nil:
 		c := k.base.Clone()
-		k.clients.ask(c, func(err error, leaf *x509.Certificate) { k.refusals.tell(hello.Conn, leaf, err) })
+		k.clients.ask(c, func(err error, leaf *x509.Certificate) {
+			k.refused(ReasonClient, err.Error(), who(hello.Conn, leaf)...)
+		})
 		return c, nil
 	}
 	return k.base, nil

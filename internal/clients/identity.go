@@ -27,7 +27,10 @@ var nobody = &Identity{Anonymous: true}
 
 // Hello is what a client says of itself when it comes.
 type Hello struct {
-	Token     string // "" for none
+	Token string // "" for none
+	// User is who its certificate says it is, until then. "": it has shown none, or none says it.
+	User      string
+	Until     time.Time
 	Transport string // "websocket", "sse" and so on: for the backend and for [Registry.Connections]
 	Remote    string // its address
 	Header    http.Header
@@ -61,8 +64,8 @@ type ConnectAnswer struct {
 	Meta    json.RawMessage `json:"meta"`
 }
 
-// Identify says who a client is: by its token if tokens are verified here; else by asking the backend if there is one to ask;
-// else it is anonymous, if that is allowed. The error is a [Error], or one that [ErrorOf] knows.
+// Identify says who a client is: by its token if tokens are verified here; else by its certificate, if it has no token; else by asking the
+// backend if there is one to ask; else it is anonymous, if that is allowed. The error is a [Error], or one that [ErrorOf] knows.
 func (r *Registry) Identify(ctx context.Context, h Hello) (*Identity, error) {
 	return r.identify(ctx, "", h)
 }
@@ -82,6 +85,11 @@ func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity,
 			return nil, ErrExpired
 		}
 		return &Identity{Identity: identity}, nil
+	case h.Token == "" && h.User != "":
+		if time.Until(h.Until) <= 0 {
+			return nil, ErrExpired
+		}
+		return &Identity{Identity: auth.Identity{User: h.User, Expires: h.Until}}, nil
 	case r.config.Ask != nil && r.config.AskConnect:
 		return r.askConnect(ctx, id, h)
 	case h.Token != "":

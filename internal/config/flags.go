@@ -31,6 +31,19 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
 	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP").example("cert.pem")
 	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)").example("key.pem")
+	f.StringVar(&s.TLSClients.CA, "tls-client-ca", "", "authorities (PEM `file`) whose certificates clients may show").example("devices.pem")
+	f.StringVar((*string)(&s.TLSClients.Auth), "tls-client-auth", "none", "whether clients are to show certificates: none, request or require").
+		oneOf("none", "request", "require")
+	f.StringVar((*string)(&s.TLSClients.User), "tls-client-user", "cn", "what of a client's certificate says which user it is: cn (the common name), uri, none").
+		oneOf("cn", "uri", "none")
+	f.StringVar(&s.TLSClients.CRL, "tls-client-crl", "", "lists (PEM or DER `file`) of the certificates that these authorities have revoked").example("revoked.crl")
+	f.StringSliceVar(&s.ACME.Domains, "acme-domain", nil, "`domains` to have certificates issued for, instead of --tls-cert: agrees to the terms of Let's Encrypt, or --acme-directory").
+		example("[example.com]")
+	f.StringVar(&s.ACME.Email, "acme-email", "", "`address` that the authority may write to").example("admin@example.com")
+	f.StringVar(&s.ACME.Directory, "acme-directory", "", "`URL` of the authority; Let's Encrypt").example("https://acme.example.com/directory")
+	f.StringVar(&s.ACME.CA, "acme-ca", "", "who vouches for that URL (PEM `file`); whom the system trusts").example("acme.pem")
+	f.StringVar(&s.ACME.Storage, "acme-storage", "", "`directory` of certificates, keys and the account; acme in --data").example("certificates")
+	f.StringVar(&s.ACME.HTTPListen, "acme-http-listen", "", "`address` for challenges over plain HTTP; other requests are sent on to https").example("\":80\"")
 	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
 	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
 	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
@@ -51,6 +64,7 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 
 	f = section{set, "Limits"}
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
+	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for up to a second")
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
 	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
 	f.DurationVar(&s.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")

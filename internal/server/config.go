@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +8,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
+	"baro.dev/internal/certificates"
 )
 
 // Config is how a server is set up. A zero field means the default, which is given with it.
@@ -24,8 +24,14 @@ type Config struct {
 	NoPublicAPI bool
 	// Pprof has profiles on the second listener.
 	Pprof bool
-	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, HTTP/2 and, over UDP, HTTP/3.
+	// TLSCert and TLSKey are PEM files; with them the server speaks TLS, HTTP/2 and, over UDP, HTTP/3. They are read anew when they change.
 	TLSCert, TLSKey string
+	// ACME has certificates issued instead. Its storage is "acme" in Data if it is not said.
+	ACME certificates.ACME
+	// TLSClients says which certificates clients show, and who that says they are. None.
+	TLSClients certificates.Clients
+	// MaxHandshakes is how many TLS handshakes may be under way at a time. 256.
+	MaxHandshakes int
 	// HTTP3 insists on HTTP/3, which needs TLS: [Server.Listen] fails if UDP cannot be had on the same port. Without it the
 	// server speaks HTTP/3 if it can, and says so in the log if it cannot.
 	HTTP3 bool
@@ -94,6 +100,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.Listen, ":8000")
 	setDefault(&c.MaxConnections, 65_536)
+	setDefault(&c.MaxHandshakes, 256)
 	setDefault(&c.QueueBytes, 1<<20)
 	setDefault(&c.MaxWait, time.Minute)
 	setDefault(&c.Heartbeat, 25*time.Second)
@@ -125,10 +132,10 @@ func (c Config) Check() error {
 // parts are what is made of a configuration without opening anything.
 type parts struct {
 	Config
-	origins     *origins
-	certificate *tls.Certificate // nil for none
-	verifier    *auth.Verifier   // nil for none
-	backends    *backends
+	origins      *origins
+	certificates *certificates.Keeper // nil for none
+	verifier     *auth.Verifier       // nil for none
+	backends     *backends
 }
 
 func (p *parts) close() {
@@ -148,14 +155,10 @@ func (c Config) prepare() (p parts, err error) {
 	if p.origins, err = newOrigins(p.AllowOrigins, p.Dev); err != nil {
 		return p, err
 	}
-	if p.TLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(p.TLSCert, p.TLSKey)
-		if err != nil {
-			return p, fmt.Errorf("TLS certificate: %w", err)
-		}
-		p.certificate = &cert
+	if p.certificates, err = p.newCertificates(); err != nil {
+		return p, err
 	}
-	if p.Auth == nil && p.Webhooks.Connect == nil && !p.Anonymous {
+	if p.Auth == nil && p.Webhooks.Connect == nil && !p.Anonymous && !p.knowsCertificates() {
 		return p, errNobody
 	}
 	settings, _ := split(p.rules())
@@ -186,9 +189,7 @@ func setDefault[T comparable](field *T, value T) {
 
 func (c *Config) validate() error {
 	var errs []error
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		errs = append(errs, errors.New("a TLS certificate and its key are given together or not at all"))
-	}
+	errs = append(errs, c.validateTLS())
 	errs = append(errs, c.validateHTTP3())
 	if c.NoPublicAPI && c.AdminListen == "" {
 		errs = append(errs, errors.New("the API would be nowhere: no-public-api leaves it to the second listener, and admin-listen says that there is none"))
@@ -203,6 +204,7 @@ func (c *Config) validate() error {
 		{"the bytes of all histories", c.Channels.MaxBytes >= 0},
 		{"the message bytes", c.Channels.MaxMessageBytes > 0},
 		{"the number of connections", c.MaxConnections > 0},
+		{"the number of handshakes", c.MaxHandshakes > 0},
 		{"the queue bytes", c.QueueBytes > 0},
 		{"the longest wait", c.MaxWait > 0},
 		{"the heartbeat", c.Heartbeat > 0},

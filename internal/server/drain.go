@@ -146,6 +146,9 @@ func (s *Server) end(ctx context.Context) error {
 	defer s.admin.shutdown()
 	s.registry.Stop()
 	s.closeVerifier()
+	if s.certificates != nil {
+		s.certificates.Close()
+	}
 	err := s.hub.Close()
 	if lost := s.backends.close(ctx); lost != nil {
 		s.log.Error("the backend was not told everything", "error", lost)

@@ -37,9 +37,9 @@ const (
 	quicConnWindow   = 1 << 20
 )
 
-func newOverUDP(s *Server, cert tls.Certificate) *overUDP {
+func newOverUDP(s *Server, config *tls.Config) *overUDP {
 	u := &overUDP{server: s}
-	u.quic = webtransport.NewServer(s, &tls.Config{Certificates: []tls.Certificate{cert}})
+	u.quic = webtransport.NewServer(s, config)
 	u.quic.Admit = func(ctx context.Context, _ *quic.ClientInfo) error { return s.connections.admit(ctx) }
 	h := u.quic.HTTP3
 	h.ConnContext = func(ctx context.Context, _ *quic.Conn) context.Context {
@@ -60,7 +60,7 @@ func newOverUDP(s *Server, cert tls.Certificate) *overUDP {
 
 // transports are those of Socket.IO. Nil: the usual ones.
 func transports(c *Config) []string {
-	if c.TLSCert == "" || c.NoHTTP3 {
+	if !c.speaksTLS() || c.NoHTTP3 {
 		return nil
 	}
 	return []string{engineio.Polling, engineio.WebSocket, engineio.WebTransport}
@@ -70,7 +70,7 @@ func (c *Config) validateHTTP3() error {
 	switch {
 	case c.HTTP3 && c.NoHTTP3:
 		return errors.New("HTTP/3 cannot be insisted on and left out")
-	case c.HTTP3 && c.TLSCert == "":
+	case c.HTTP3 && !c.speaksTLS():
 		return errors.New("HTTP/3 needs a TLS certificate")
 	}
 	return nil

@@ -9,17 +9,18 @@ import (
 )
 
 // hello is what a request says of whoever sent it. The error is one that [clients.ErrorOf] knows.
-func hello(r *http.Request, transport string) (clients.Hello, error) {
+func (s *Server) hello(r *http.Request, transport string) (clients.Hello, error) {
 	token, err := auth.TokenOf(r)
 	if err != nil && !errors.Is(err, auth.ErrMissing) {
 		return clients.Hello{}, err
 	}
-	return clients.Hello{Token: token, Transport: transport, Remote: r.RemoteAddr, Header: r.Header}, nil
+	h := clients.Hello{Token: token, Transport: transport, Remote: r.RemoteAddr, Header: r.Header}
+	return h, s.certified(&h, r)
 }
 
 // identify says who sends a request.
 func (s *Server) identify(r *http.Request, transport string) (*clients.Identity, clients.Hello, error) {
-	h, err := hello(r, transport)
+	h, err := s.hello(r, transport)
 	if err != nil {
 		return nil, h, err
 	}

@@ -30,7 +30,7 @@ func urlsOf(scheme string, of net.Addr) []string {
 }
 
 func (s *Server) scheme() string {
-	if s.config.TLSCert != "" {
+	if s.config.speaksTLS() {
 		return "https"
 	}
 	return "http"

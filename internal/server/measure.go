@@ -6,5 +6,9 @@ import "baro.dev/internal/metrics"
 func (s *Server) state() metrics.State {
 	ready, _ := s.ready()
 	_, users := s.registry.Len()
-	return metrics.State{Ready: ready, Users: users, Channels: s.hub.Stats().Channels}
+	state := metrics.State{Ready: ready, Users: users, Channels: s.hub.Stats().Channels}
+	if s.certificates != nil {
+		state.CertificateExpiry = s.certificates.Expiry()
+	}
+	return state
 }

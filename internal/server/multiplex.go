@@ -99,12 +99,12 @@ func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) 
 		w.Header().Set("Upgrade", "websocket")
 		return nil, refusal(http.StatusUpgradeRequired, "upgrade_required", "this is for WebSockets")
 	}
-	h, err := hello(r, "ws")
+	h, err := x.server.hello(r, "ws")
 	if err != nil {
 		return nil, err
 	}
 	a := &admitted{hello: h}
-	if h.Token != "" || x.server.config.Anonymous {
+	if h.Token != "" || h.User != "" || x.server.config.Anonymous {
 		a.identity, err = x.server.registry.Identify(r.Context(), h)
 		if h.Token == "" && errors.Is(err, clients.ErrCredentials) {
 			err = nil // it may have a token yet

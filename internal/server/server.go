@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/channel/diskstore"
 	"baro.dev/internal/auth"
+	"baro.dev/internal/certificates"
 	"baro.dev/internal/clients"
 	"baro.dev/internal/console"
 	"baro.dev/internal/metrics"
@@ -54,6 +54,8 @@ type Server struct {
 
 	accepting sync.Mutex // held while connections are accepted
 	unheard   unheard
+
+	certificates *certificates.Keeper // nil: there is no TLS
 }
 
 // New makes a server. It does not listen yet.
@@ -99,10 +101,11 @@ func New(config Config) (*Server, error) {
 			WriteByteTimeout:     config.WriteTimeout,
 		},
 	}
-	if p.certificate != nil {
-		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*p.certificate}}
+	if s.certificates = p.certificates; s.certificates != nil {
+		s.certificates.OnRefused(s.refusedTLS)
+		s.http.TLSConfig = s.certificates.TLSConfig()
 		if !config.NoHTTP3 {
-			s.http3 = newOverUDP(s, *p.certificate)
+			s.http3 = newOverUDP(s, s.certificates.TLSConfig())
 		}
 	}
 	if config.AdminListen != "" {
@@ -168,6 +171,9 @@ func (s *Server) Listen() error {
 		_ = s.listener.Close()
 		return err
 	}
+	if s.certificates != nil {
+		return s.certificates.Start(s.listener.Addr())
+	}
 	return nil
 }
 
@@ -193,7 +199,7 @@ func (s *Server) Serve() error {
 	s.accepting.Lock()
 	defer s.accepting.Unlock()
 	var err error
-	if s.config.TLSCert != "" {
+	if s.certificates != nil {
 		err = s.http.ServeTLS(s.listener, "", "")
 	} else {
 		err = s.http.Serve(s.listener)

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+
+	"baro.dev/internal/auth"
+	"baro.dev/internal/certificates"
+	"baro.dev/internal/clients"
+)
+
+// errRevoked is for a client whose certificate was good when it connected.
+var errRevoked = clients.ErrCredentials.With("the client's certificate was revoked")
+
+// speaksTLS says whether clients reach the server over TLS.
+func (c *Config) speaksTLS() bool { return c.TLSCert != "" || len(c.ACME.Domains) > 0 }
+
+func (c *Config) validateTLS() error {
+	a := c.acme()
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("a TLS certificate and its key are given together or not at all")
+	case c.TLSCert != "" && len(a.Domains) > 0:
+		return errors.New("a TLS certificate is in a file, or issued by ACME: there can be one of them")
+	case len(a.Domains) > 0 && a.Storage == "":
+		return errors.New("ACME: where certificates are kept is not said: there is neither a directory for them nor one for messages")
+	case !c.speaksTLS() && c.TLSClients.CA != "":
+		return errors.New("clients can show certificates over TLS only, and the server has none")
+	}
+	return errors.Join(a.Validate(), c.TLSClients.Validate())
+}
+
+// acme is what is configured, with the directory that it is kept in.
+func (c *Config) acme() certificates.ACME {
+	a := c.ACME
+	if a.Storage == "" && c.Data != "" && len(a.Domains) > 0 {
+		a.Storage = filepath.Join(c.Data, "acme")
+	}
+	return a
+}
+
+// knowsCertificates says whether there are clients of whom their certificates say who they are.
+func (c *Config) knowsCertificates() bool {
+	return c.TLSClients.CA != "" && c.TLSClients.User != certificates.Nameless
+}
+
+// newCertificates reads what there is in files. nil: there is no TLS.
+func (c *Config) newCertificates() (*certificates.Keeper, error) {
+	if !c.speaksTLS() {
+		return nil, nil
+	}
+	whose := c.TLSClients
+	whose.Valid = auth.ValidateUser
+	return certificates.New(certificates.Config{
+		Cert: c.TLSCert, Key: c.TLSKey, ACME: c.acme(), Clients: whose, MaxHandshakes: c.MaxHandshakes, Log: c.Log,
+	})
+}
+
+// refusedTLS tells that a handshake was refused, of which nothing else does.
+func (s *Server) refusedTLS(reason, why string, who ...slog.Attr) {
+	s.metrics.Refused(reason)
+	s.teller.tell(context.Background(), reason, "refused", append([]slog.Attr{slog.String("reason", reason), slog.String("why", cutTold(why))}, who...)...)
+}
+
+// certified adds who the client's certificate says it is.
+func (s *Server) certified(h *clients.Hello, r *http.Request) (err error) {
+	if s.certificates == nil {
+		return nil
+	}
+	h.User, h.Until, err = s.certificates.User(r.TLS)
+	switch {
+	case errors.Is(err, certificates.ErrExpired):
+		return clients.ErrExpired.With("the client's certificate has expired")
+	case err != nil:
+		return errRevoked
+	}
+	return nil
+}
+
+// ReloadCertificates looks at once whether the files of certificates have changed, which is noticed within seconds else. The error, which the
+// log has too, says what is wrong with them: what was there before stays in use.
+func (s *Server) ReloadCertificates() error {
+	if s.certificates == nil {
+		return nil
+	}
+	return s.certificates.Reload()
+}
