@@ -182,7 +182,10 @@ func (s *Session) work() {
 		in.mu.Lock()
 		b = in.batch
 		in.batch = nil
-		resume := in.held.Swap(false)
+		resume := in.held.Load()
+		if resume {
+			in.held.Store(false)
+		}
 		if b == nil {
 			in.working = false
 		}

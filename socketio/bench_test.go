@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,5 +102,39 @@ func BenchmarkJoinLeave(b *testing.B) {
 	for b.Loop() {
 		s.Join("room")
 		s.Leave("room")
+	}
+}
+
+// What an event with an acknowledgement costs on the heap: its bytes, the event, the slice of its arguments and the argument.
+func TestAckAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("sync.Pool forgets on purpose")
+	}
+	for _, inline := range []bool{false, true} {
+		o := &socketio.Options{}
+		o.Engine.Inline = inline
+		server, url := start(t, o)
+		server.On("raw", func(e *socketio.Event) { _ = e.Ack(e.Args()...) })
+		c := rawClient(t, strings.TrimPrefix(url, "http://"))
+		defer c.Close()
+		question := masked(`421["raw","0123456789abcdef"]`)
+		answer := make([]byte, 2+len(`431["0123456789abcdef"]`))
+		ask := func() {
+			if _, err := c.Write(question); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const times = 1000
+		var before, after runtime.MemStats
+		ask()
+		runtime.ReadMemStats(&before)
+		n := testing.AllocsPerRun(times, ask)
+		runtime.ReadMemStats(&after)
+		if bytes := (after.TotalAlloc - before.TotalAlloc) / (times + 1); n > 4 || bytes > 224 {
+			t.Errorf("inline %v: %v allocations, %d bytes; want 4, and 200 or little more", inline, n, bytes)
+		}
 	}
 }

@@ -105,7 +105,8 @@ func arrive(session *engineio.Session, m engineio.Message) bool {
 	}
 	pending := c.acks != nil
 	c.acks = nil
-	p, err := decoder.Add(m.Binary, m.Data)
+	var p parser.Packet
+	complete, err := decoder.Add(&p, m.Binary, m.Data)
 	if err != nil {
 		if pending { // this message may begin another packet, whose turn would come
 			c.fail(ParseError, err)
@@ -113,7 +114,7 @@ func arrive(session *engineio.Session, m engineio.Message) bool {
 		}
 		return c.later(func() { c.fail(ParseError, err) })
 	}
-	if p == nil {
+	if !complete {
 		c.acks = decoder
 		return true
 	}
@@ -174,20 +175,22 @@ func received(session *engineio.Session, m engineio.Message) {
 		decoder = c.server.decoders.Get().(parser.Decoder)
 	}
 	c.decoder = nil
-	p, err := decoder.Add(m.Binary, m.Data)
+	e := new(Event) // nearly always
+	complete, err := decoder.Add(&e.packet, m.Binary, m.Data)
 	switch {
 	case err != nil:
 		c.fail(ParseError, err)
-	case p == nil:
+	case !complete:
 		c.decoder = decoder
 	default:
 		c.server.decoders.Put(decoder)
-		c.handle(p)
+		c.handle(e)
 	}
 }
 
-// handle handles a packet. run is held.
-func (c *client) handle(p *parser.Packet) {
+// handle handles a packet, which may be that of an event. run is held.
+func (c *client) handle(e *Event) {
+	p := &e.packet
 	if p.Type == parser.Connect {
 		c.connectPacket(p)
 		return
@@ -197,7 +200,7 @@ func (c *client) handle(p *parser.Packet) {
 	case s == nil:
 		c.fail(ForcedServerClose, errNotConnected)
 	case p.Type == parser.Event:
-		s.dispatch(p)
+		s.dispatch(e)
 	case p.Type == parser.Disconnect:
 		s.end(ClientNamespaceDisconnect, true)
 	default:
@@ -208,13 +211,15 @@ func (c *client) handle(p *parser.Packet) {
 // socket returns the socket of a namespace, nil if there is none.
 func (c *client) socket(namespace string) *Socket {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var found *Socket
 	for _, s := range c.sockets {
 		if s.nsp.name == namespace {
-			return s
+			found = s
+			break
 		}
 	}
-	return nil
+	c.mu.Unlock()
+	return found
 }
 
 func (c *client) list() []*Socket {

@@ -186,16 +186,20 @@ func (s *Socket) tellOutgoing(p *parser.Packet) {
 	for _, h := range all {
 		copied := *p
 		copied.HasID = false
-		s.guard(func() { h.call(&Event{socket: s, packet: &copied}) })
+		s.guard(func() { h.call(&Event{socket: s, packet: copied}) })
 	}
 }
 
 // outbox is what a packet is encoded with.
 type outbox struct {
 	packet   parser.Packet
+	bytes    []byte
 	messages []parser.Message
 	out      []engineio.Message
 }
+
+// keepBytes is up to how many bytes an outbox keeps.
+const keepBytes = 64 << 10
 
 var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 
@@ -203,9 +207,9 @@ var outboxes = sync.Pool{New: func() any { return new(outbox) }}
 func (c *client) send(p parser.Packet, uncompressed bool) error {
 	b := outboxes.Get().(*outbox)
 	defer b.free()
-	b.packet = p
+	b.packet, b.bytes = p, b.bytes[:0]
 	var err error
-	if b.messages, err = c.server.set.Parser.Encode(b.messages[:0], &b.packet); err != nil {
+	if b.messages, err = c.server.set.Parser.Encode(b.messages[:0], &b.bytes, &b.packet); err != nil {
 		return err
 	}
 	b.out = engineMessages(b.out[:0], b.messages, uncompressed)
@@ -219,6 +223,9 @@ func (b *outbox) free() {
 	clear(b.messages)
 	clear(b.out)
 	b.packet = parser.Packet{}
+	if cap(b.bytes) > keepBytes {
+		b.bytes = nil
+	}
 	outboxes.Put(b)
 }
 

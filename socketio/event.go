@@ -13,7 +13,7 @@ type Args = parser.Data
 // Event is an event that a client has sent. It may be kept, and acknowledged later and by another goroutine.
 type Event struct {
 	socket *Socket
-	packet *parser.Packet
+	packet parser.Packet
 	acked  atomic.Bool
 }
 
@@ -83,10 +83,10 @@ func (e *Event) failed(err error) {
 }
 
 // dispatch runs the handlers of an event. client.run is held.
-func (s *Socket) dispatch(p *parser.Packet) {
-	e := &Event{socket: s, packet: p}
+func (s *Socket) dispatch(e *Event) {
+	e.socket = s
 	defer s.contain()
-	n, more, name := s.nsp, s.more.Load(), p.Data.Name()
+	n, more, name := s.nsp, s.more.Load(), e.Name()
 	if n.parent != nil {
 		n.parent.events.callAny(e)
 	}

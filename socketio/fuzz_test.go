@@ -85,7 +85,7 @@ func FuzzPackets(f *testing.F) {
 					} else if packet[0] != '4' {
 						continue
 					}
-					if _, err := decoder.Add(ok, data); err != nil {
+					if _, err := decoder.Add(new(parser.Packet), ok, data); err != nil {
 						t.Fatalf("the server sent %q: %v", data, err)
 					}
 				}

@@ -42,7 +42,7 @@ func (m *MemoryAdapter) Broadcast(p *parser.Packet, o *BroadcastOptions) error {
 	if len(to.sockets) == 0 {
 		return nil
 	}
-	encoded, err := m.nsp.server.set.Parser.Encode(nil, p)
+	encoded, err := m.nsp.server.set.Parser.Encode(nil, nil, p)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (m *MemoryAdapter) send(to *recipients, p *parser.Packet, o *BroadcastOptio
 func (m *MemoryAdapter) BroadcastWithAck(p *parser.Packet, o *BroadcastOptions, clients func(int), answer func(Args, error)) (func(), error) {
 	packet := *p
 	packet.ID, packet.HasID = m.nsp.nextAck(), true
-	encoded, err := m.nsp.server.set.Parser.Encode(nil, &packet)
+	encoded, err := m.nsp.server.set.Parser.Encode(nil, nil, &packet)
 	if err != nil {
 		return nil, err
 	}

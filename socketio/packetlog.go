@@ -76,7 +76,7 @@ func (l *packetLog) begin(s *Socket, live func()) {
 // broadcast sends an event, with its position as one more argument.
 func (l *packetLog) broadcast(m *MemoryAdapter, p *parser.Packet, o *BroadcastOptions) error {
 	codec := l.nsp.server.set.Parser
-	encoded, err := codec.Encode(nil, p)
+	encoded, err := codec.Encode(nil, nil, p)
 	if err != nil {
 		return err
 	}

@@ -3,14 +3,20 @@ package socketio
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// registry is event handlers by name.
+// registry is event handlers by name. Events of all clients look at it, so that they take no lock.
 type registry struct {
-	mu    sync.Mutex
-	list  []*handler            // never changed in place but at its end
-	index map[string][]*handler // nil while there are few
-	any   []*handler
+	mu  sync.Mutex // held by those who change it
+	now atomic.Pointer[handlers]
+}
+
+// handlers are what a registry has at a time. They never change.
+type handlers struct {
+	list  []*handler
+	every []*handler                            // of all events
+	index atomic.Pointer[map[string][]*handler] // made by the first event, if there are many
 }
 
 // handler is a handler of events, once only if once.
@@ -23,45 +29,34 @@ type handler struct {
 // fewHandlers is up to how many are looked through, name by name.
 const fewHandlers = 16
 
-func (r *registry) add(h *handler) (remove func()) {
+// change has f say what is there from now on.
+func (r *registry) change(f func(list, every []*handler) (newList, newEvery []*handler)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.list = append(r.list, h)
-	switch {
-	case r.index != nil:
-		r.index[h.name] = append(r.index[h.name], h)
-	case len(r.list) > fewHandlers:
-		r.reindex()
+	next := new(handlers)
+	if now := r.now.Load(); now != nil {
+		next.list, next.every = now.list, now.every
 	}
+	next.list, next.every = f(next.list, next.every)
+	r.now.Store(next)
+}
+
+func (r *registry) add(h *handler) (remove func()) {
+	r.change(func(list, every []*handler) (_, _ []*handler) { return append(list, h), every })
 	return func() { r.removeIf(func(other *handler) bool { return other == h }) }
 }
 
 func (r *registry) addAny(h *handler) (remove func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.any = append(r.any, h)
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.any = without(r.any, func(other *handler) bool { return other == h })
-	}
-}
-
-func (r *registry) reindex() {
-	r.index = nil
-	if len(r.list) > fewHandlers {
-		r.index = make(map[string][]*handler, len(r.list))
-		for _, h := range r.list {
-			r.index[h.name] = append(r.index[h.name], h)
-		}
-	}
+	r.change(func(list, every []*handler) (_, _ []*handler) { return list, append(every, h) })
+	return func() { r.removeAnyIf(func(other *handler) bool { return other == h }) }
 }
 
 func (r *registry) removeIf(match func(*handler) bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.list = without(r.list, match)
-	r.reindex()
+	r.change(func(list, every []*handler) (_, _ []*handler) { return without(list, match), every })
+}
+
+func (r *registry) removeAnyIf(match func(*handler) bool) {
+	r.change(func(list, every []*handler) (_, _ []*handler) { return list, without(every, match) })
 }
 
 // without returns a new list: somebody may be going through the old one.
@@ -69,15 +64,30 @@ func without(list []*handler, match func(*handler) bool) []*handler {
 	return slices.DeleteFunc(slices.Clone(list), match)
 }
 
+// named returns the handlers among which those of a name are, in the order in which they were registered.
+func (s *handlers) named(name string) []*handler {
+	if len(s.list) <= fewHandlers {
+		return s.list
+	}
+	index := s.index.Load()
+	if index == nil {
+		made := make(map[string][]*handler, len(s.list))
+		for _, h := range s.list {
+			made[h.name] = append(made[h.name], h)
+		}
+		index = &made
+		s.index.Store(index)
+	}
+	return (*index)[name]
+}
+
 // call runs the handlers of an event, in the order in which they were registered.
 func (r *registry) call(e *Event, name string) {
-	r.mu.Lock()
-	list := r.list
-	if r.index != nil {
-		list = r.index[name]
+	now := r.now.Load()
+	if now == nil {
+		return
 	}
-	r.mu.Unlock()
-	for _, h := range list {
+	for _, h := range now.named(name) {
 		if h.name != name {
 			continue
 		}
@@ -99,10 +109,9 @@ func (r *registry) take(h *handler) bool {
 }
 
 func (r *registry) callAny(e *Event) {
-	r.mu.Lock()
-	list := r.any
-	r.mu.Unlock()
-	for _, h := range list {
-		h.call(e)
+	if now := r.now.Load(); now != nil {
+		for _, h := range now.every {
+			h.call(e)
+		}
 	}
 }

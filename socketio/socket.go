@@ -187,9 +187,7 @@ func (s *Socket) OnAny(handle func(*Event)) (remove func()) {
 // OffAny removes the handlers of OnAny.
 func (s *Socket) OffAny() {
 	if m := s.more.Load(); m != nil {
-		m.events.mu.Lock()
-		defer m.events.mu.Unlock()
-		m.events.any = nil
+		m.events.removeAnyIf(func(*handler) bool { return true })
 	}
 }
 

@@ -51,7 +51,7 @@ func prepareSocketPresence(e *channel.PresenceEvent) *engineio.Prepared {
 }
 
 func prepareSocketEvent(name string, arg any) *engineio.Prepared {
-	encoded, err := parser.JSON.Encode(nil, &parser.Packet{Type: parser.Event, Namespace: "/", Data: parser.EventData(name, arg)})
+	encoded, err := parser.JSON.Encode(nil, nil, &parser.Packet{Type: parser.Event, Namespace: "/", Data: parser.EventData(name, arg)})
 	if err != nil {
 		panic(err) // our own types
 	}

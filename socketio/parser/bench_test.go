@@ -30,22 +30,25 @@ func TestAllocations(t *testing.T) {
 	in := receive(t, parser.JSON, messages(helloText))
 	ack := parser.Packet{Type: parser.Ack, ID: 7, HasID: true, Data: parser.Values(in.Data.Value(0))}
 	sink := dst[:0]
+	var buf []byte
+	p := new(parser.Packet)
 	for _, test := range []struct {
 		what string
 		want float64
 		f    func()
 	}{
-		{"encode an event of scalars", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], &small) }},
-		{"the same, and the slice of messages", 2, func() { sink, _ = parser.JSON.Encode(nil, &small) }},
-		{"encode an event with a struct", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], &typed) }},
-		{"relay an event", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], in) }},
-		{"acknowledge with an argument that came", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], &ack) }},
-		{"decode an event", 2, func() { in, _ = decoder.Add(false, text) }},
+		{"encode an event of scalars", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], nil, &small) }},
+		{"the same, and the slice of messages", 2, func() { sink, _ = parser.JSON.Encode(nil, nil, &small) }},
+		{"encode an event with a struct", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], nil, &typed) }},
+		{"relay an event", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], nil, in) }},
+		{"acknowledge with an argument that came", 1, func() { sink, _ = parser.JSON.Encode(dst[:0], nil, &ack) }},
+		{"acknowledge in memory that is there", 0, func() { buf = buf[:0]; sink, _ = parser.JSON.Encode(dst[:0], &buf, &ack) }},
+		{"decode an event", 1, func() { _, _ = decoder.Add(p, false, text) }},
 		{"look at an event", 0, func() { _, _, _ = in.Data.Name(), in.Data.Len(), in.Data.Value(0) }},
 		{"tell what it is", 0, func() { _, _, _ = parser.JSON.Peek(false, text) }},
 		{"decode an attachment", 8, func() {
-			_, _ = decoder.Add(false, binary[0].Data)
-			_, _ = decoder.Add(true, binary[1].Data)
+			_, _ = decoder.Add(p, false, binary[0].Data)
+			_, _ = decoder.Add(p, true, binary[1].Data)
 		}},
 	} {
 		if got := testing.AllocsPerRun(1000, test.f); got > test.want {
@@ -77,7 +80,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.ReportAllocs()
 			var dst [2]parser.Message
 			for b.Loop() {
-				if _, err := parser.JSON.Encode(dst[:0], &bench.packet); err != nil {
+				if _, err := parser.JSON.Encode(dst[:0], nil, &bench.packet); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -118,9 +121,10 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			b.ReportAllocs()
 			d := parser.JSON.NewDecoder(nil)
+			p := new(parser.Packet)
 			for b.Loop() {
 				for _, m := range bench.wire {
-					if _, err := d.Add(m.Binary, m.Data); err != nil {
+					if _, err := d.Add(p, m.Binary, m.Data); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -89,7 +89,7 @@ func TestBinaryEverywhere(t *testing.T) {
 	d := parser.JSON.NewDecoder(&parser.Limits{MaxAttachments: 20})
 	var in *parser.Packet
 	for _, m := range m {
-		if in, err = d.Add(m.Binary, m.Data); err != nil {
+		if in, err = add(d, m.Binary, m.Data); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestCannotBeEncoded(t *testing.T) {
 	r.Next = r
 	for _, arg := range []any{make(chan int), func() {}, r, map[string]any{"x": []any{make(chan int)}}, json.RawMessage(`{`), json.RawMessage(`1 2`)} {
 		p := event("e", 1, arg)
-		m, err := parser.JSON.Encode(nil, &p)
+		m, err := parser.JSON.Encode(nil, nil, &p)
 		wrong, ok := errors.AsType[*parser.ArgumentError](err)
 		if !ok || wrong.Index != 1 || m != nil {
 			t.Errorf("%T: %v, %v", arg, m, err)
@@ -186,7 +186,7 @@ func TestCannotBeEncoded(t *testing.T) {
 		{Type: parser.Connect, Namespace: "/" + strings.Repeat("a", parser.MaxNamespace)},
 		{Type: parser.Ack, HasID: true, Data: parser.EventData("a")},
 	} {
-		if m, err := parser.JSON.Encode(nil, &p); err == nil {
+		if m, err := parser.JSON.Encode(nil, nil, &p); err == nil {
 			t.Errorf("%+v was encoded as %s", p, show(m))
 		}
 	}

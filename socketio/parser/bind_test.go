@@ -262,7 +262,7 @@ func TestConcurrently(t *testing.T) {
 				}
 				clear(o.B)
 				out := event("out", p.Data.Value(0), &object{B: []byte("own")})
-				m, err := parser.JSON.Encode(nil, &out)
+				m, err := parser.JSON.Encode(nil, nil, &out)
 				if err != nil || show(m[1:]) != "<6279746573> <6f776e>" {
 					t.Errorf("%s, %v", show(m), err)
 				}
@@ -278,7 +278,7 @@ func TestPendingHoldsWhatCame(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	d := parser.JSON.NewDecoder(limits)
-	if _, err := d.Add(false, []byte(`51000000000-["a"]`)); err != nil || d.Due() != 1_000_000_000 {
+	if _, err := add(d, false, []byte(`51000000000-["a"]`)); err != nil || d.Due() != 1_000_000_000 {
 		t.Errorf("%v, %d due", err, d.Due())
 	}
 	runtime.ReadMemStats(&after)

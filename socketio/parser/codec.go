@@ -3,10 +3,11 @@ package parser
 // A Codec turns packets into messages of Engine.IO and back. [JSON] is the default one. A codec has no state and may be
 // used by any number of goroutines; it is comparable, so that what it encoded can be kept by codec.
 type Codec interface {
-	// Encode appends the messages of p to dst: one, and one for each attachment. Their bytes are fresh or those of
-	// received packets, shared with nobody who changes them; the []byte in p are copied. The messages of one packet
+	// Encode appends the messages of p to dst: one, and one for each attachment. Their bytes are fresh, or those of
+	// received packets, shared with nobody who changes them; the []byte in p are copied. If buf is not nil, what would be
+	// fresh is appended to *buf instead, which is used again when the messages have been sent. The messages of one packet
 	// must be sent together, with nothing between. What cannot be encoded is an [*ArgumentError] or an [*Error].
-	Encode(dst []Message, p *Packet) ([]Message, error)
+	Encode(dst []Message, buf *[]byte, p *Packet) ([]Message, error)
 
 	// AppendArgument gives the messages of an encoded event or acknowledgement with one argument more, without
 	// encoding the others again: connection state recovery adds the offset of an event like that. The first message is
@@ -24,10 +25,11 @@ type Codec interface {
 // A Decoder puts the packets of one connection together. It is not for concurrent use. While no attachment is due it
 // holds no bytes.
 type Decoder interface {
-	// Add takes the next message, and returns the packet that it completes, or nil if attachments are still due. data
-	// is only read until Add returns. The error is an [*Error]: what came breaks the protocol, the connection is to be
-	// closed, and the decoder has forgotten what was pending.
-	Add(binary bool, data []byte) (*Packet, error)
+	// Add takes the next message, and reports whether it completes a packet, which is put into p then; otherwise attachments
+	// are still due. data is only read until Add returns, and p kept by nobody. The error is an [*Error]: what came breaks the
+	// protocol, the connection is to be closed, and the decoder has forgotten what was pending. If there is no packet, *p is
+	// not to be used.
+	Add(p *Packet, binary bool, data []byte) (complete bool, err error)
 
 	// Due returns how many attachments are due.
 	Due() int
@@ -68,11 +70,18 @@ func (l *Limits) Check(bytes int) error {
 const maxMessage = 1<<32 - 1
 
 // A Format is how a codec writes values. Whoever writes a codec implements it, nobody else needs it.
-type Format interface {
+// It never changes; two formats are the same one if they are at the same address.
+type Format struct {
 	// Next finds the first value at or after offset from of raw, which holds values of this format that were checked,
 	// one behind the other.
-	Next(raw string, from int) (start, end int)
+	Next func(raw string, from int) (start, end int)
 
 	// AppendJSON appends a value of this format as JSON.
-	AppendJSON(t *Text, value string) error
+	AppendJSON func(t *Text, value string) error
+
+	text   bool      // that of the default codec
+	base   uint32    // where the value begins in what the places of binary refer to
+	binary *binaries // of the packet; nil if it has none
+	given  bool      // none: value is one of Go
+	value  any
 }

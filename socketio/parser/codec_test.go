@@ -30,13 +30,23 @@ func show(messages []parser.Message) string {
 	return strings.Join(parts, " ")
 }
 
+// add gives a decoder a message. There is a packet if the message completes one.
+func add(d parser.Decoder, binary bool, data []byte) (*parser.Packet, error) {
+	p := new(parser.Packet)
+	complete, err := d.Add(p, binary, data)
+	if !complete || err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // receive has a fresh decoder put messages together, which must be exactly one packet, and then spoils them.
 func receive(t testing.TB, codec parser.Codec, in []parser.Message) *parser.Packet {
 	t.Helper()
 	d := codec.NewDecoder(nil)
 	for i, m := range in {
 		lent := append([]byte{}, m.Data...)
-		p, err := d.Add(m.Binary, lent)
+		p, err := add(d, m.Binary, lent)
 		clear(lent)
 		if err != nil {
 			t.Fatalf("message %d of %s: %v", i, show(in), err)
@@ -54,7 +64,7 @@ func receive(t testing.TB, codec parser.Codec, in []parser.Message) *parser.Pack
 // encode must succeed.
 func encode(t testing.TB, codec parser.Codec, p *parser.Packet) []parser.Message {
 	t.Helper()
-	m, err := codec.Encode(nil, p)
+	m, err := codec.Encode(nil, nil, p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,12 @@ import (
 // Data is empty. Data may be copied, and what came may be used by any number of goroutines.
 type Data struct {
 	name   string
-	named  bool
-	format Format  // nil: only values
 	raw    string  // what came, the name included
-	count  uint32  // of arguments in raw
-	bounds [4]span // of the first arguments in raw; the others are looked for
-	binary *binaries
+	format *Format // of raw; nil: only values
 	values []any
+	count  uint32 // of arguments in raw
+	first  span   // of the first one; the others are looked for
+	named  bool
 }
 
 type span struct{ start, end uint32 }
@@ -33,17 +32,15 @@ func Values(args ...any) Data { return Data{values: args} }
 
 // Received is for who writes a codec: count values of format f that were checked and stand in raw one behind the other.
 // The data is that of an event if event is true: then the first of the values is its name.
-func Received(f Format, raw string, count int, event bool, name string) Data {
+func Received(f *Format, raw string, count int, event bool, name string) Data {
 	d := Data{format: f, raw: raw, count: uint32(count), named: event, name: name}
-	at := 0
+	var before span
 	if event {
-		_, at = f.Next(raw, 0)
+		before = d.next(before)
 		d.count--
 	}
-	for i := range min(int(d.count), len(d.bounds)) {
-		start, end := f.Next(raw, at)
-		d.bounds[i] = span{uint32(start), uint32(end)}
-		at = end
+	if d.count > 0 {
+		d.first = d.next(before)
 	}
 	return d
 }
@@ -68,11 +65,9 @@ func (d *Data) Value(i int) Value {
 		return Value{}
 	case i >= int(d.count):
 		return valueOf(d.values[i-int(d.count)])
-	case i < len(d.bounds):
-		return d.at(d.bounds[i])
 	}
-	s := d.bounds[len(d.bounds)-1]
-	for range i - len(d.bounds) + 1 {
+	s := d.first
+	for range i {
 		s = d.next(s)
 	}
 	return d.at(s)
@@ -84,24 +79,22 @@ func (d *Data) next(s span) span {
 }
 
 func (d *Data) at(s span) Value {
-	return Value{format: d.format, raw: d.raw[s.start:s.end], base: s.start, binary: d.binary}
+	return Value{d.raw[s.start:s.end], d.format.from(s.start)}
 }
 
 func valueOf(arg any) Value {
 	if v, ok := arg.(Value); ok {
 		return v
 	}
-	return Value{format: &goValue{arg}}
+	return Value{format: &Format{given: true, value: arg}}
 }
 
 // All yields the arguments in order.
 func (d *Data) All() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
-		var s span
+		s := d.first
 		for i := range int(d.count) {
-			if i < len(d.bounds) {
-				s = d.bounds[i]
-			} else {
+			if i > 0 {
 				s = d.next(s)
 			}
 			if !yield(i, d.at(s)) {
@@ -176,7 +169,7 @@ func leftOut(dst any) bool {
 
 // Raw returns what came in format f, the name of an event included, and how many values that is. It is followed by the
 // last d.Len() + 1 - count arguments of an event, or d.Len() - count others. ok is false if nothing came in f.
-func (d *Data) Raw(f Format) (raw string, count int, ok bool) {
+func (d *Data) Raw(f *Format) (raw string, count int, ok bool) {
 	if d.format == nil || d.format != f {
 		return "", 0, false
 	}

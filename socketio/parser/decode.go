@@ -47,7 +47,7 @@ type jsonDecoder struct {
 
 // pending is a packet that waits for attachments. Nothing is set aside for those that did not come yet.
 type pending struct {
-	packet *Packet
+	packet Packet
 	due    int
 	bytes  int // of all that came
 }
@@ -59,80 +59,79 @@ func (d *jsonDecoder) Due() int {
 	return d.pending.due
 }
 
-func (d *jsonDecoder) Add(binary bool, data []byte) (*Packet, error) {
+func (d *jsonDecoder) Add(p *Packet, binary bool, data []byte) (complete bool, err error) {
 	switch {
 	case binary:
-		return d.attach(data)
+		return d.attach(p, data)
 	case d.pending != nil:
 		due := d.Due()
 		d.pending = nil
-		return nil, &Error{Part: PartMessage, Offset: 0, Reason: fmt.Sprintf("text while %d attachments are due", due)}
+		return false, &Error{Part: PartMessage, Offset: 0, Reason: fmt.Sprintf("text while %d attachments are due", due)}
 	}
 	if err := d.limits.Check(len(data)); err != nil {
-		return nil, err
+		return false, err
 	}
-	p, due, err := read(string(data), d.limits.attachments())
+	due, err := p.read(string(data), d.limits.attachments())
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	if due > 0 {
-		d.pending = &pending{p, due, len(data)}
-		return nil, nil
+		d.pending = &pending{*p, due, len(data)}
 	}
-	return p, nil
+	return due == 0, nil
 }
 
-func (d *jsonDecoder) attach(data []byte) (*Packet, error) {
+func (d *jsonDecoder) attach(p *Packet, data []byte) (complete bool, err error) {
 	now := d.pending
 	if now == nil {
-		return nil, &Error{Part: PartAttachment, Offset: -1, Reason: "none is due"}
+		return false, &Error{Part: PartAttachment, Offset: -1, Reason: "none is due"}
 	}
 	now.bytes += len(data)
 	if err := d.limits.Check(now.bytes); err != nil {
 		d.pending = nil
-		return nil, err
+		return false, err
 	}
-	b := now.packet.Data.binary
+	b := now.packet.Data.format.binary
 	b.data = append(b.data, bytes.Clone(nonNil(data)))
 	if now.due--; now.due > 0 {
-		return nil, nil
+		return false, nil
 	}
 	d.pending = nil
-	if len(b.places) == 0 {
-		now.packet.Data.binary = nil // attachments that nothing refers to
+	if *p = now.packet; len(b.places) == 0 {
+		p.Data.format = textFormat // attachments that nothing refers to
 	}
-	return now.packet, nil
+	return true, nil
 }
 
 // read reads the first message of a packet: <type>[<attachments>-][<namespace>,][<id>][<payload>]. All of the packet
 // are parts of s.
-func read(s string, maxAttachments int) (p *Packet, attachments int, err error) {
+func (p *Packet) read(s string, maxAttachments int) (attachments int, err error) {
 	if !utf8.ValidString(s) {
-		return nil, 0, &Error{Part: PartMessage, Offset: invalidByte(s), Reason: "it is not UTF-8"}
+		return 0, &Error{Part: PartMessage, Offset: invalidByte(s), Reason: "it is not UTF-8"}
 	}
 	if s == "" || s[0] < '0' || s[0] > '0'+binaryAck {
-		return nil, 0, &Error{Part: PartType, Offset: 0, Reason: "it is not known"}
+		return 0, &Error{Part: PartType, Offset: 0, Reason: "it is not known"}
 	}
-	p = &Packet{Type: Type(s[0] - '0'), Namespace: "/"}
+	*p = Packet{Type: Type(s[0] - '0'), Namespace: "/"}
 	i := 1
 	if p.Type >= binaryEvent {
 		p.Type -= binaryEvent - Event
 		n, size, ok := count(s[1:])
 		if !ok {
-			return nil, 0, &Error{Part: PartAttachments, Offset: i, Reason: "it is not a whole number from 1 and a dash"}
+			return 0, &Error{Part: PartAttachments, Offset: i, Reason: "it is not a whole number from 1 and a dash"}
 		}
 		if n > maxAttachments {
-			return nil, 0, &Error{PartAttachments, i, fmt.Sprintf("%d, and %d are allowed", n, maxAttachments), ErrTooLarge}
+			return 0, &Error{PartAttachments, i, fmt.Sprintf("%d, and %d are allowed", n, maxAttachments), ErrTooLarge}
 		}
 		attachments, i = n, i+size
 	}
 	if i, err = p.readNamespace(s, i); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	if i, err = p.readID(s, i); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	return p, attachments, p.readPayload(s, i, attachments)
+	return attachments, p.readPayload(s, i, attachments)
 }
 
 func (p *Packet) readNamespace(s string, i int) (int, error) {

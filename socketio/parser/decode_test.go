@@ -95,7 +95,7 @@ func TestRefused(t *testing.T) {
 		{`51-["a",{"num":0,"_placeholder":false,"\u005fplaceholder":true,"num":7}]`, parser.PartPlaceholder, 8},
 		{`51-["a",` + placeholder + `,[{"x":` + placeholder + `}]]`, parser.PartPlaceholder, 44},
 	} {
-		p, err := parser.JSON.NewDecoder(nil).Add(false, []byte(test.text))
+		p, err := add(parser.JSON.NewDecoder(nil), false, []byte(test.text))
 		name := test.text[:min(len(test.text), 60)]
 		wrong, ok := errors.AsType[*parser.Error](err)
 		if !ok || p != nil {
@@ -160,14 +160,14 @@ func TestOrder(t *testing.T) {
 	} {
 		d := parser.JSON.NewDecoder(nil)
 		for i, m := range test.in {
-			_, err := d.Add(m.Binary, m.Data)
+			_, err := add(d, m.Binary, m.Data)
 			wrong, _ := errors.AsType[*parser.Error](err)
 			if last := i == len(test.in)-1; last != (err != nil) || last && wrong.Part != test.want {
 				t.Errorf("%s: message %d: %v", name, i, err)
 			}
 		}
 		// It forgot what was pending.
-		if p, err := d.Add(false, []byte(`2["a"]`)); err != nil || p == nil || d.Due() != 0 {
+		if p, err := add(d, false, []byte(`2["a"]`)); err != nil || p == nil || d.Due() != 0 {
 			t.Errorf("%s: afterwards %v, %v", name, p, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestLimits(t *testing.T) {
 		d := parser.JSON.NewDecoder(&test.limits)
 		refused := -1
 		for i, m := range two {
-			if _, err := d.Add(m.Binary, m.Data); err != nil {
+			if _, err := add(d, m.Binary, m.Data); err != nil {
 				if !errors.Is(err, parser.ErrTooLarge) || !errors.Is(err, parser.ErrProtocol) || d.Due() != 0 {
 					t.Errorf("%+v: %v", test.limits, err)
 				}
@@ -218,7 +218,7 @@ func TestCut(t *testing.T) {
 		`4/admin,{"message":"no","data":[{}]}`,
 	} {
 		for i := range len(text) {
-			p, err := parser.JSON.NewDecoder(nil).Add(false, []byte(text[:i]))
+			p, err := add(parser.JSON.NewDecoder(nil), false, []byte(text[:i]))
 			if err == nil && (p == nil || p.Type == parser.Event) {
 				t.Errorf("%s: taken for a packet: %+v", text[:i], p)
 			}
@@ -245,12 +245,12 @@ func TestErrorsName(t *testing.T) {
 		`2["connect"]`:    `parser: event name at byte 2: "connect" is reserved`,
 		`9`:               `parser: packet type at byte 0: it is not known`,
 	} {
-		_, err := parser.JSON.NewDecoder(nil).Add(false, []byte(text))
+		_, err := add(parser.JSON.NewDecoder(nil), false, []byte(text))
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	_, err := parser.JSON.NewDecoder(nil).Add(true, nil)
+	_, err := add(parser.JSON.NewDecoder(nil), true, nil)
 	if want := "parser: attachment: none is due"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

@@ -16,7 +16,7 @@ func Example() {
 		Namespace: "/gallery",
 		Data:      parser.EventData("picture", picture{"dot.png", []byte{1, 2, 3}}),
 	}
-	messages, err := parser.JSON.Encode(nil, &out)
+	messages, err := parser.JSON.Encode(nil, nil, &out)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -31,12 +31,13 @@ func Example() {
 
 	decoder := parser.JSON.NewDecoder(nil)
 	for _, m := range messages {
-		in, err := decoder.Add(m.Binary, m.Data)
+		var in parser.Packet
+		complete, err := decoder.Add(&in, m.Binary, m.Data)
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		if in == nil {
+		if !complete {
 			continue // attachments are due
 		}
 		var p picture
@@ -51,15 +52,16 @@ func Example() {
 
 // Arguments that came can be sent on, as they were written.
 func ExampleData_Value() {
-	in, _ := parser.JSON.NewDecoder(nil).Add(false, []byte(`27["chat","ada",{"price":1.50}]`))
+	var in parser.Packet
+	_, _ = parser.JSON.NewDecoder(nil).Add(&in, false, []byte(`27["chat","ada",{"price":1.50}]`))
 	fmt.Println(in.Data.Name(), in.Data.Len())
 
 	out := parser.Packet{Type: parser.Event, Data: parser.EventData("said", in.Data.Value(0), in.Data.Value(1), true)}
-	messages, _ := parser.JSON.Encode(nil, &out)
+	messages, _ := parser.JSON.Encode(nil, nil, &out)
 	fmt.Println(string(messages[0].Data))
 
 	ack := parser.Packet{Type: parser.Ack, ID: in.ID, HasID: true, Data: parser.Values("ok")}
-	messages, _ = parser.JSON.Encode(nil, &ack)
+	messages, _ = parser.JSON.Encode(nil, nil, &ack)
 	fmt.Println(string(messages[0].Data))
 	// Output:
 	// chat 2
@@ -68,7 +70,8 @@ func ExampleData_Value() {
 }
 
 func ExampleData_Bind() {
-	in, _ := parser.JSON.NewDecoder(nil).Add(false, []byte(`2["order","tea",2]`))
+	var in parser.Packet
+	_, _ = parser.JSON.NewDecoder(nil).Add(&in, false, []byte(`2["order","tea",2]`))
 	var what string
 	var count int
 	fmt.Println(in.Data.Bind(&what, &count), what, count)
@@ -83,7 +86,7 @@ func ExampleData_Bind() {
 // Connection state recovery adds an offset to an event that is encoded already.
 func ExampleCodec_appendArgument() {
 	p := parser.Packet{Type: parser.Event, Data: parser.EventData("hi", 1)}
-	messages, _ := parser.JSON.Encode(nil, &p)
+	messages, _ := parser.JSON.Encode(nil, nil, &p)
 	messages, _ = parser.JSON.AppendArgument(messages, "Q83Mk-d")
 	fmt.Println(string(messages[0].Data))
 	// Output: 2["hi",1,"Q83Mk-d"]

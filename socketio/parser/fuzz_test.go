@@ -22,12 +22,12 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, a, b []byte) {
 		d := parser.JSON.NewDecoder(nil)
 		typ, attachments, ok := parser.JSON.Peek(false, []byte(text))
-		p, err := d.Add(false, []byte(text))
+		p, err := add(d, false, []byte(text))
 		for i := 0; err == nil && p == nil; i++ {
 			if d.Due() == 0 {
 				t.Fatal("neither a packet nor an attachment due")
 			}
-			p, err = d.Add(true, [][]byte{a, b}[i%2])
+			p, err = add(d, true, [][]byte{a, b}[i%2])
 		}
 		if err != nil {
 			if wrong, ok := errors.AsType[*parser.Error](err); !ok || wrong.Offset > len(text) || p != nil || d.Due() != 0 {
@@ -50,7 +50,7 @@ func FuzzDecode(f *testing.F) {
 			all.Data = parser.EventData(p.Data.Name(), p.Data.Args()...)
 		}
 		for _, out := range []*parser.Packet{p, &all} {
-			m, err := parser.JSON.Encode(nil, out)
+			m, err := parser.JSON.Encode(nil, nil, out)
 			if err != nil {
 				t.Fatalf("cannot be relayed: %v", err)
 			}
@@ -88,9 +88,9 @@ func FuzzBind(f *testing.F) {
 	f.Add(`{"pointer":{"_placeholder":true,"num":0},"array":[{"_placeholder":true,"num":1}],"numbers":[1,2]}`)
 	f.Fuzz(func(t *testing.T, argument string) {
 		d := parser.JSON.NewDecoder(nil)
-		p, err := d.Add(false, []byte(`52-["e",`+argument+`]`))
+		p, err := add(d, false, []byte(`52-["e",`+argument+`]`))
 		for err == nil && p == nil {
-			p, err = d.Add(true, []byte("bytes"))
+			p, err = add(d, true, []byte("bytes"))
 		}
 		if err != nil {
 			return
@@ -112,7 +112,7 @@ func FuzzBind(f *testing.F) {
 				t.Fatalf("%T: %s", dst, out)
 			}
 			again := event("e", dst)
-			m, err := parser.JSON.Encode(nil, &again)
+			m, err := parser.JSON.Encode(nil, nil, &again)
 			if err != nil {
 				t.Fatalf("%T: %s: %v", dst, out, err)
 			}
@@ -142,7 +142,7 @@ func FuzzEncode(f *testing.F) {
 		}
 		in := object{text, data, map[string]any{text: []any{data, float}}, number}
 		p := event(name, in, text, number)
-		m, err := parser.JSON.Encode(nil, &p)
+		m, err := parser.JSON.Encode(nil, nil, &p)
 		if err != nil {
 			if parser.Reserved(name) {
 				return

@@ -23,7 +23,7 @@ type jsonCodec struct{}
 
 var errRoom = errors.New("parser: only an event or an acknowledgement takes one more argument")
 
-func (jsonCodec) Encode(dst []Message, p *Packet) ([]Message, error) {
+func (jsonCodec) Encode(dst []Message, buf *[]byte, p *Packet) ([]Message, error) {
 	if err := p.Check(); err != nil {
 		return dst, err
 	}
@@ -39,18 +39,23 @@ func (jsonCodec) Encode(dst []Message, p *Packet) ([]Message, error) {
 			size += len(b.Data)
 		}
 	}
-	buf := appendHead(make([]byte, 0, size), p, len(t.Binaries))
-	buf = append(buf, t.JSON...)
-	dst = append(dst, Message{Data: slices.Clip(buf)})
+	if buf == nil {
+		buf = new([]byte)
+	}
+	all := slices.Grow(*buf, size)
+	start := len(all)
+	all = append(appendHead(all, p, len(t.Binaries)), t.JSON...)
+	dst = append(dst, Message{Data: slices.Clip(all[start:])})
 	for _, b := range t.Binaries {
 		data := b.Data
 		if !b.Shared {
-			start := len(buf)
-			buf = append(buf, data...)
-			data = buf[start:len(buf):len(buf)]
+			start = len(all)
+			all = append(all, data...)
+			data = slices.Clip(all[start:])
 		}
 		dst = append(dst, Message{Binary: true, Data: data})
 	}
+	*buf = all
 	return dst, nil
 }
 
@@ -104,14 +109,16 @@ func (t *Text) AppendData(d *Data) error {
 	t.JSON = append(t.JSON, '[')
 	empty := len(t.JSON)
 	switch {
-	case d.format == (textFormat{}):
-		t.appendPlaces(d.raw, 0, d.binary)
-	case d.format != nil:
+	case d.format == nil:
+		if d.named {
+			t.AppendString(d.name)
+		}
+	case d.format.text:
+		t.appendPlaces(d.raw, 0, d.format.binary)
+	default:
 		if err := t.translate(d, empty); err != nil {
 			return err
 		}
-	case d.named:
-		t.AppendString(d.name)
 	}
 	for i, arg := range d.values {
 		t.comma(empty)

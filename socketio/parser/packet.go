@@ -42,14 +42,14 @@ func (t Type) String() string {
 // long as one likes. Relaying its Data, or a [Value] of it, shares them.
 type Packet struct {
 	Type Type
+	// HasID says that there is an ID.
+	HasID bool
 	// Namespace begins with a slash; "" is sent as "/", which is what the main one is received as. In a CONNECT of
 	// protocol 4 the query follows it, "/chat?token=abc", as it came.
 	Namespace string
-	// ID is what an acknowledgement answers to, and what an event wants it to; HasID says that there is one. Not more
-	// than [MaxID].
-	ID    uint64
-	HasID bool
-	Data  Data
+	// ID is what an acknowledgement answers to, and what an event wants it to. Not more than [MaxID].
+	ID   uint64
+	Data Data
 }
 
 // MaxID is the greatest acknowledgement id: JavaScript counts no further.

@@ -17,7 +17,7 @@ func (p *Packet) readPayload(s string, i, attachments int) error {
 		return nil
 	}
 	d := &p.Data
-	d.format = textFormat{}
+	d.format = textFormat
 	var (
 		end int
 		err error
@@ -36,7 +36,7 @@ func (p *Packet) readPayload(s string, i, attachments int) error {
 		}
 	case c == '{' || c == '"' && p.Type == ConnectError:
 		if end, err = jsonscan.Value(s, i); err == nil {
-			d.raw, d.count, d.bounds[0] = s[i:end], 1, span{0, uint32(end - i)}
+			d.raw, d.count, d.first = s[i:end], 1, span{0, uint32(end - i)}
 		}
 	default:
 		return &Error{Part: PartPayload, Offset: i, Reason: "it is not an object"}
@@ -78,8 +78,8 @@ func (d *Data) readArray(s string, i int, event bool) (int, error) {
 				return i, err
 			}
 		default:
-			if d.count < uint32(len(d.bounds)) {
-				d.bounds[d.count] = span{uint32(i - base), uint32(end - base)}
+			if d.count == 0 {
+				d.first = span{uint32(i - base), uint32(end - base)}
 			}
 			d.count++
 		}
@@ -126,7 +126,7 @@ func (d *Data) readPlaces(s string, start, attachments int) error {
 		used[p.Number] = true
 		p.Start, p.End = p.Start-start-1, p.End-start-1 // in what is between the brackets
 	}
-	d.binary = &binaries{places: places}
+	d.format = textWith(&binaries{places: places})
 	return nil
 }
 

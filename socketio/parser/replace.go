@@ -89,7 +89,7 @@ func (r *replacer) value(v Value) (Value, error) {
 		at = b.End
 	}
 	text = append(text, t.JSON[at:]...)
-	return Value{format: textFormat{}, raw: string(text)}, nil
+	return Value{string(text), textFormat}, nil
 }
 
 func (r *replacer) elements(v reflect.Value, depth int) (reflect.Value, error) {

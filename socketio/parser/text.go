@@ -42,13 +42,15 @@ func (t *Text) AppendString(s string) { t.JSON = jsonstring.Append(t.JSON, s) }
 
 // AppendValue appends a received value: as it came if that was JSON.
 func (t *Text) AppendValue(v Value) error {
-	switch v.format {
-	case nil:
+	switch f := v.format; {
+	case f == nil:
 		t.JSON = append(t.JSON, "null"...)
 		return nil
-	case textFormat{}:
-		t.appendPlaces(v.raw, v.base, v.binary)
+	case f.text:
+		t.appendPlaces(v.raw, f.base, f.binary)
 		return nil
+	case f.given:
+		return t.AppendGo(f.value)
 	}
 	return v.format.AppendJSON(t, v.raw)
 }

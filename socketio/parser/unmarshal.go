@@ -146,9 +146,9 @@ func (r *restorer) restore(v reflect.Value) error {
 	case reflect.Struct:
 		if t == valueType {
 			to := v.Addr().Interface().(*Value)
-			if to.binary == nil && strings.Contains(to.raw, secret().text) {
+			if to.format != nil && to.format.binary == nil && strings.Contains(to.raw, secret().text) {
 				text := r.text(to.raw)
-				*to = Value{format: textFormat{}, raw: string(text.JSON), binary: text.binaries()}
+				*to = Value{string(text.JSON), textWith(text.binaries())}
 			}
 			return nil
 		}

@@ -14,10 +14,8 @@ import (
 // As part of a type that is decoded into, a Value takes what is there undecoded; what came by another codec than the
 // default one is translated to that first.
 type Value struct {
-	format Format
 	raw    string
-	base   uint32    // where raw begins in what the places of binary refer to
-	binary *binaries // of the whole packet; nil if it has none
+	format *Format
 }
 
 // binaries are the attachments of a packet and where their placeholders stand, in order.
@@ -42,11 +40,11 @@ func (b *binaries) within(base uint32, n int) []jsonscan.Place {
 }
 
 // MakeValue is for who writes a codec: a value of format f that was checked.
-func MakeValue(f Format, raw string) Value { return Value{format: f, raw: raw} }
+func MakeValue(f *Format, raw string) Value { return Value{raw, f} }
 
 // Raw returns the value as it is written in format f, and false if it came in another. JSON may have placeholders for
 // attachments.
-func (v Value) Raw(f Format) (raw string, ok bool) {
+func (v Value) Raw(f *Format) (raw string, ok bool) {
 	if v.format == nil || v.format != f {
 		return "", false
 	}
@@ -68,15 +66,15 @@ func (v Value) Decode(dst any) error {
 		*to = v
 		return nil
 	}
-	switch v.format {
-	case nil:
+	switch f := v.format; {
+	case f == nil:
 		return ErrMissing
-	case textFormat{}:
-		return decode(v.raw, v.base, v.binary, dst)
+	case f.text:
+		return decode(v.raw, f.base, f.binary, dst)
 	}
 	t := GetText()
 	defer PutText(t)
-	if err := v.format.AppendJSON(t, v.raw); err != nil {
+	if err := t.AppendValue(v); err != nil {
 		return err
 	}
 	return decode(string(t.JSON), 0, t.binaries(), dst)
@@ -106,7 +104,7 @@ func (v Value) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON takes a copy of data.
 func (v *Value) UnmarshalJSON(data []byte) error {
-	*v = Value{format: textFormat{}, raw: string(data)}
+	*v = Value{string(data), textFormat}
 	return nil
 }
 
@@ -119,10 +117,17 @@ func (v Value) String() string {
 	return string(text)
 }
 
-// textFormat is the format of the default codec.
-type textFormat struct{}
+// textFormat is the format of the default codec, for values without binary.
+var textFormat = &Format{text: true, Next: nextText, AppendJSON: appendText}
 
-func (textFormat) Next(raw string, from int) (start, end int) {
+func textWith(b *binaries) *Format {
+	if b == nil {
+		return textFormat
+	}
+	return &Format{text: true, Next: nextText, AppendJSON: appendText, binary: b}
+}
+
+func nextText(raw string, from int) (start, end int) {
 	start = jsonscan.Space(raw, from)
 	if from > 0 { // behind a value, and a comma
 		start = jsonscan.Space(raw, start+1)
@@ -130,14 +135,17 @@ func (textFormat) Next(raw string, from int) (start, end int) {
 	return start, jsonscan.Skip(raw, start)
 }
 
-func (textFormat) AppendJSON(t *Text, value string) error {
+func appendText(t *Text, value string) error {
 	t.JSON = append(t.JSON, value...)
 	return nil
 }
 
-// goValue is the format of a value that is still one of Go.
-type goValue struct{ value any }
-
-func (*goValue) Next(string, int) (start, end int) { return 0, 0 }
-
-func (g *goValue) AppendJSON(t *Text, _ string) error { return t.AppendGo(g.value) }
+// from is the format of a value that begins at base.
+func (f *Format) from(base uint32) *Format {
+	if f.binary == nil {
+		return f
+	}
+	with := *f
+	with.base = base
+	return &with
+}

@@ -20,18 +20,27 @@ type codec struct{}
 // scratch is a cache, not state.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
-func (codec) Encode(dst []parser.Message, p *parser.Packet) ([]parser.Message, error) {
+func (codec) Encode(dst []parser.Message, buf *[]byte, p *parser.Packet) ([]parser.Message, error) {
 	if err := p.Check(); err != nil {
 		return dst, err
 	}
-	buf := scratch.Get().(*[]byte)
-	b, err := appendPacket((*buf)[:0], p)
+	if buf != nil {
+		start := len(*buf)
+		b, err := appendPacket(*buf, p)
+		if err != nil {
+			return dst, err
+		}
+		*buf = b
+		return append(dst, parser.Message{Binary: true, Data: slices.Clip(b[start:])}), nil
+	}
+	rough := scratch.Get().(*[]byte)
+	b, err := appendPacket((*rough)[:0], p)
 	if err != nil {
 		return dst, err
 	}
 	dst = append(dst, parser.Message{Binary: true, Data: slices.Clone(b)})
-	if *buf = b; cap(b) <= 64<<10 {
-		scratch.Put(buf)
+	if *rough = b; cap(b) <= 64<<10 {
+		scratch.Put(rough)
 	}
 	return dst, nil
 }
@@ -88,7 +97,7 @@ func appendData(b []byte, d *parser.Data, event bool) ([]byte, error) {
 		size++
 	}
 	b = msgp.AppendArrayHeader(b, uint32(size))
-	raw, came, _ := d.Raw(format{})
+	raw, came, _ := d.Raw(format)
 	b = append(b, raw...)
 	if event {
 		if came--; raw == "" {
@@ -108,7 +117,7 @@ func appendData(b []byte, d *parser.Data, event bool) ([]byte, error) {
 }
 
 func appendValue(b []byte, v parser.Value) ([]byte, error) {
-	if raw, ok := v.Raw(format{}); ok {
+	if raw, ok := v.Raw(format); ok {
 		return append(b, raw...), nil
 	}
 	t := parser.GetText()

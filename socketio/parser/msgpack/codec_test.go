@@ -15,6 +15,16 @@ import (
 	"baro.dev/socketio/parser/msgpack"
 )
 
+// add gives a decoder a message. There is a packet if the message completes one.
+func add(d parser.Decoder, binary bool, data []byte) (*parser.Packet, error) {
+	p := new(parser.Packet)
+	complete, err := d.Add(p, binary, data)
+	if !complete || err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -27,7 +37,7 @@ func unhex(s string) []byte {
 func decode(t testing.TB, wire []byte) *parser.Packet {
 	t.Helper()
 	lent := append([]byte{}, wire...)
-	p, err := msgpack.Codec.NewDecoder(nil).Add(true, lent)
+	p, err := add(msgpack.Codec.NewDecoder(nil), true, lent)
 	clear(lent)
 	if err != nil || p == nil {
 		t.Fatalf("%x: %v, %v", wire, p, err)
@@ -37,7 +47,7 @@ func decode(t testing.TB, wire []byte) *parser.Packet {
 
 func encode(t testing.TB, codec parser.Codec, p *parser.Packet) []byte {
 	t.Helper()
-	m, err := codec.Encode(nil, p)
+	m, err := codec.Encode(nil, nil, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +146,14 @@ func TestRoundTrip(t *testing.T) {
 	v.List[69_999] = -129
 	p := event("e", v, &text)
 	for name, codec := range map[string]parser.Codec{"JSON": parser.JSON, "MessagePack": msgpack.Codec} {
-		m, err := codec.Encode(nil, &p)
+		m, err := codec.Encode(nil, nil, &p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := codec.NewDecoder(nil)
 		var in *parser.Packet
 		for _, m := range m {
-			if in, err = d.Add(m.Binary, m.Data); err != nil {
+			if in, err = add(d, m.Binary, m.Data); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
@@ -162,13 +172,13 @@ func TestRoundTrip(t *testing.T) {
 		}
 		all := event("e", in.Data.Args()...)
 		for _, out := range []*parser.Packet{in, &all} {
-			m, err = other.Encode(nil, out)
+			m, err = other.Encode(nil, nil, out)
 			if err != nil {
 				t.Fatal(err)
 			}
 			d := other.NewDecoder(nil)
 			for _, m := range m {
-				if in, err = d.Add(m.Binary, m.Data); err != nil {
+				if in, err = add(d, m.Binary, m.Data); err != nil {
 					t.Fatalf("%s: relayed: %v", name, err)
 				}
 			}
@@ -187,7 +197,7 @@ func TestAppendArgument(t *testing.T) {
 	}
 	for _, p := range []parser.Packet{event("e"), event("e", 1), event("e", many...),
 		{Type: parser.Ack, ID: 1, HasID: true, Data: parser.Values([]byte("b"))}} {
-		m, err := msgpack.Codec.Encode(nil, &p)
+		m, err := msgpack.Codec.Encode(nil, nil, &p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,12 +232,12 @@ func TestCannotBeEncoded(t *testing.T) {
 		event("e", make(chan int)), event("connect"), {Type: parser.Connect, Data: parser.Values(7)},
 		{Type: parser.Ack}, {Type: 5}, {Type: parser.Connect, Namespace: "/a,b"},
 	} {
-		if m, err := msgpack.Codec.Encode(nil, &p); err == nil {
+		if m, err := msgpack.Codec.Encode(nil, nil, &p); err == nil {
 			t.Errorf("%+v was encoded as %x", p, m[0].Data)
 		}
 	}
 	p := event("e", 1, make(chan int))
-	_, err := msgpack.Codec.Encode(nil, &p)
+	_, err := msgpack.Codec.Encode(nil, nil, &p)
 	if wrong, ok := errors.AsType[*parser.ArgumentError](err); !ok || wrong.Index != 1 {
 		t.Errorf("%v", err)
 	}

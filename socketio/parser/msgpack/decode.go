@@ -16,36 +16,34 @@ type decoder struct {
 
 func (d *decoder) Due() int { return 0 }
 
-func (d *decoder) Add(binary bool, data []byte) (*parser.Packet, error) {
+func (d *decoder) Add(p *parser.Packet, binary bool, data []byte) (complete bool, err error) {
 	if !binary {
-		return nil, &parser.Error{Part: parser.PartMessage, Offset: 0, Reason: "text, and a packet is binary"}
+		return false, &parser.Error{Part: parser.PartMessage, Offset: 0, Reason: "text, and a packet is binary"}
 	}
 	if err := d.limits.Check(len(data)); err != nil {
-		return nil, err
+		return false, err
 	}
-	return read(string(data))
+	err = read(p, string(data))
+	return err == nil, err
 }
 
 // read reads a packet. All of it are parts of s.
-func read(s string) (*parser.Packet, error) {
+func read(p *parser.Packet, s string) error {
 	var f fields
 	if err := f.read(s); err != nil {
-		return nil, err
+		return err
 	}
-	p := new(parser.Packet)
+	*p = parser.Packet{}
 	if err := readType(p, s, f.typ); err != nil {
-		return nil, err
+		return err
 	}
 	if err := readNamespace(p, s, f.nsp); err != nil {
-		return nil, err
+		return err
 	}
 	if err := readID(p, s, f.id); err != nil {
-		return nil, err
+		return err
 	}
-	if err := readData(p, s, f.data); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return readData(p, s, f.data)
 }
 
 // offset says where a member stands, or -1.
@@ -139,7 +137,7 @@ func readData(p *parser.Packet, s string, at span) error {
 				return err
 			}
 		}
-		p.Data = parser.Received(format{}, s[h.body:at.end], int(h.n), p.Type == parser.Event, name)
+		p.Data = parser.Received(format, s[h.body:at.end], int(h.n), p.Type == parser.Event, name)
 		return nil
 	case parser.Disconnect:
 		if !none {
@@ -151,7 +149,7 @@ func readData(p *parser.Packet, s string, at span) error {
 	case none:
 		return nil
 	case h.kind == kindMap, h.kind == kindString && p.Type == parser.ConnectError:
-		p.Data = parser.Received(format{}, s[at.start:at.end], 1, false, "")
+		p.Data = parser.Received(format, s[at.start:at.end], 1, false, "")
 		return nil
 	}
 	return wrong("it is not a map")

@@ -14,15 +14,15 @@ func Example() {
 		Pixels []byte `json:"pixels"`
 	}
 	out := parser.Packet{Type: parser.Event, Data: parser.EventData("picture", picture{"dot.png", []byte{1, 2, 3}})}
-	messages, err := msgpack.Codec.Encode(nil, &out)
+	messages, err := msgpack.Codec.Encode(nil, nil, &out)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Printf("%d message, %d bytes\n", len(messages), len(messages[0].Data))
 
-	in, err := msgpack.Codec.NewDecoder(nil).Add(true, messages[0].Data)
-	if err != nil {
+	var in parser.Packet
+	if _, err = msgpack.Codec.NewDecoder(nil).Add(&in, true, messages[0].Data); err != nil {
 		fmt.Println(err)
 		return
 	}

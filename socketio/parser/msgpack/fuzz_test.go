@@ -18,7 +18,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(packet("82 01 dc 0001 c4 01 ff a1 ff de 0000"))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		typ, _, ok := msgpack.Codec.Peek(true, wire)
-		p, err := msgpack.Codec.NewDecoder(nil).Add(true, wire)
+		p, err := add(msgpack.Codec.NewDecoder(nil), true, wire)
 		if err != nil {
 			if wrong, ok := errors.AsType[*parser.Error](err); !ok || wrong.Offset > len(wire) || p != nil {
 				t.Fatalf("%v, %v", p, err)
@@ -31,22 +31,22 @@ func FuzzDecode(f *testing.F) {
 		if !ok || typ > parser.ConnectError {
 			t.Fatalf("Peek says %v, %v", typ, ok)
 		}
-		m, err := msgpack.Codec.Encode(nil, p)
+		m, err := msgpack.Codec.Encode(nil, nil, p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := msgpack.Codec.NewDecoder(nil).Add(true, m[0].Data)
+		again, err := add(msgpack.Codec.NewDecoder(nil), true, m[0].Data)
 		if err != nil || !same(p, again) {
 			t.Fatalf("relayed as %x: %v", m[0].Data, err)
 		}
-		other, err := parser.JSON.Encode(nil, p)
+		other, err := parser.JSON.Encode(nil, nil, p)
 		if err != nil {
 			return // the key of a map, or binary where JSON has none
 		}
 		d := parser.JSON.NewDecoder(&parser.Limits{MaxAttachments: msgpack.MaxBinaries})
 		var translated *parser.Packet
 		for _, m := range other {
-			if translated, err = d.Add(m.Binary, m.Data); err != nil {
+			if translated, err = add(d, m.Binary, m.Data); err != nil {
 				if wrong, ok := errors.AsType[*parser.Error](err); ok && wrong.Part == parser.PartPlaceholder {
 					return // a map that looks like a placeholder
 				}
@@ -64,11 +64,11 @@ func FuzzTranslate(f *testing.F) {
 	f.Add(`2["e",{"a":[1,-1,2.5,1e3,"x\u00e9",null,true,[],{}]},{"":{"":[[]]}}]`)
 	f.Add(`36[{"a":18446744073709551615,"b":-9223372036854775808,"c":-0}]`)
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := parser.JSON.NewDecoder(nil).Add(false, []byte(text))
+		p, err := add(parser.JSON.NewDecoder(nil), false, []byte(text))
 		if err != nil || p == nil {
 			return
 		}
-		m, err := msgpack.Codec.Encode(nil, p)
+		m, err := msgpack.Codec.Encode(nil, nil, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,16 +51,16 @@ func TestRefused(t *testing.T) {
 		"83" + typ + nsp + "a464617461 91a7636f6e6e656374": parser.PartEventName,
 		"83" + typ + nsp + "a464617461 91a161 c0":          parser.PartMessage, // something behind
 	} {
-		p, err := msgpack.Codec.NewDecoder(nil).Add(true, unhex(wire))
+		p, err := add(msgpack.Codec.NewDecoder(nil), true, unhex(wire))
 		wrong, ok := errors.AsType[*parser.Error](err)
 		if !ok || p != nil || wrong.Part != part || !errors.Is(err, parser.ErrProtocol) {
 			t.Errorf("%s: %v, %v, want a wrong %s", wire, p, err, part)
 		}
 	}
-	if _, err := msgpack.Codec.NewDecoder(nil).Add(false, []byte(`2["a"]`)); !errors.Is(err, parser.ErrProtocol) {
+	if _, err := add(msgpack.Codec.NewDecoder(nil), false, []byte(`2["a"]`)); !errors.Is(err, parser.ErrProtocol) {
 		t.Errorf("text: %v", err)
 	}
-	if _, err := msgpack.Codec.NewDecoder(&parser.Limits{MaxBytes: 10}).Add(true, packet("c0")); !errors.Is(err, parser.ErrTooLarge) {
+	if _, err := add(msgpack.Codec.NewDecoder(&parser.Limits{MaxBytes: 10}), true, packet("c0")); !errors.Is(err, parser.ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	long := event("e")
@@ -68,7 +68,7 @@ func TestRefused(t *testing.T) {
 	wire := encode(t, msgpack.Codec, &long)
 	decode(t, wire)
 	wire = []byte(strings.Replace(string(wire), "\xda\x40\x00/", "\xda\x40\x01/a", 1))
-	if _, err := msgpack.Codec.NewDecoder(nil).Add(true, wire); !errors.Is(err, parser.ErrTooLarge) {
+	if _, err := add(msgpack.Codec.NewDecoder(nil), true, wire); !errors.Is(err, parser.ErrTooLarge) {
 		t.Errorf("long namespace: %v", err)
 	}
 }
@@ -79,7 +79,7 @@ func TestCut(t *testing.T) {
 	p.ID, p.HasID = 1<<40, true
 	wire := encode(t, msgpack.Codec, &p)
 	for i := range wire {
-		if p, err := msgpack.Codec.NewDecoder(nil).Add(true, wire[:i]); err == nil {
+		if p, err := add(msgpack.Codec.NewDecoder(nil), true, wire[:i]); err == nil {
 			t.Errorf("%d bytes: %+v", i, p)
 		}
 		msgpack.Codec.Peek(true, wire[:i])
@@ -95,7 +95,7 @@ func TestBombs(t *testing.T) {
 		for _, wire := range [][]byte{packet(argument), unhex(argument), append(unhex("df ffffffff"), packet("c0")[1:]...)} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			p, err := msgpack.Codec.NewDecoder(nil).Add(true, wire)
+			p, err := add(msgpack.Codec.NewDecoder(nil), true, wire)
 			runtime.ReadMemStats(&after)
 			if err == nil {
 				t.Errorf("%s: %v", argument, p)
@@ -111,14 +111,14 @@ func TestBombs(t *testing.T) {
 		t.Errorf("what was accepted cannot be decoded: %v", err)
 	}
 	relayed := encode(t, parser.JSON, deep)
-	if _, err := parser.JSON.NewDecoder(nil).Add(false, relayed); err != nil {
+	if _, err := add(parser.JSON.NewDecoder(nil), false, relayed); err != nil {
 		t.Errorf("nor relayed: %v", err)
 	}
 	maps := packet(strings.Repeat("81a0", msgpack.MaxDepth-2) + "80")
 	if err := decode(t, maps).Data.Bind(new(any)); err != nil {
 		t.Errorf("nor maps: %v", err)
 	}
-	if _, err := msgpack.Codec.NewDecoder(nil).Add(true, nested(msgpack.MaxDepth+1)); !errors.Is(err, parser.ErrProtocol) {
+	if _, err := add(msgpack.Codec.NewDecoder(nil), true, nested(msgpack.MaxDepth+1)); !errors.Is(err, parser.ErrProtocol) {
 		t.Errorf("nested too deep: %v", err)
 	}
 	binaries := func(n int) []byte {
@@ -126,7 +126,7 @@ func TestBombs(t *testing.T) {
 			string("0123456789abcdef"[n>>4&15]) + string("0123456789abcdef"[n&15]) + strings.Repeat("c400", n))
 	}
 	decode(t, binaries(msgpack.MaxBinaries))
-	if _, err := msgpack.Codec.NewDecoder(nil).Add(true, binaries(msgpack.MaxBinaries+1)); !errors.Is(err, parser.ErrTooLarge) {
+	if _, err := add(msgpack.Codec.NewDecoder(nil), true, binaries(msgpack.MaxBinaries+1)); !errors.Is(err, parser.ErrTooLarge) {
 		t.Errorf("many binaries: %v", err)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"baro.dev/socketio/parser"
 )
 
-// format is how the values of this codec are written. Next and AppendJSON get only values that were checked.
-type format struct{}
+// format is how the values of this codec are written. Its functions get only values that were checked.
+var format = &parser.Format{Next: next, AppendJSON: appendValueJSON}
 
-func (format) Next(raw string, from int) (start, end int) {
+func next(raw string, from int) (start, end int) {
 	end, err := new(counter).skip(raw, from)
 	if err != nil {
 		return from, len(raw) // it was not checked
@@ -21,7 +21,7 @@ func (format) Next(raw string, from int) (start, end int) {
 	return from, end
 }
 
-func (format) AppendJSON(t *parser.Text, value string) error {
+func appendValueJSON(t *parser.Text, value string) error {
 	_, err := appendJSON(t, value, 0)
 	return err
 }

@@ -21,5 +21,5 @@ func Read(data []byte) (v parser.Value, rest []byte, err error) {
 	if err != nil {
 		return parser.Value{}, nil, &parser.Error{Part: parser.PartMessage, Offset: end, Reason: err.Error(), Err: err}
 	}
-	return parser.MakeValue(format{}, string(data[:end])), data[end:], nil
+	return parser.MakeValue(format, string(data[:end])), data[end:], nil
 }

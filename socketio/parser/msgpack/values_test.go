@@ -38,7 +38,7 @@ func TestNumbers(t *testing.T) {
 
 func decodeJSON(t testing.TB, text string) *parser.Packet {
 	t.Helper()
-	p, err := parser.JSON.NewDecoder(nil).Add(false, []byte(text))
+	p, err := add(parser.JSON.NewDecoder(nil), false, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
