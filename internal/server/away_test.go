@@ -188,6 +188,7 @@ func TestAwayTooLong(t *testing.T) {
 	}
 	overBoth(t, func(t *testing.T, transport string) {
 		k := mustTalk(t, s, transport, token(t, "late", time.Hour, nil))
+		eventually(t, "it is there", func() bool { return len(s.registry.OfUser("late")) == 1 })
 		later := make(chan error, 1)
 		go func() {
 			a, text := b.ask("call", `{"user":"late","method":"now","timeout":"20s"}`)
