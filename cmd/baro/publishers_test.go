@@ -24,10 +24,18 @@ type publishing struct {
 	large        int // how many bytes each message has more
 	retried      int
 	acknowledged []channel.Position
-	stop         <-chan struct{} // closed when it is enough, whatever each says; may be nil
+	stop         <-chan struct{}  // closed when it is enough, whatever each says; may be nil
+	pace         <-chan time.Time // there is one message for each tick; nil: as fast as it gets
 }
 
+// due says whether another message is to be published, when that is.
 func (p *publishing) due() bool {
+	if p.pace != nil {
+		select {
+		case <-p.stop:
+		case <-p.pace:
+		}
+	}
 	select {
 	case <-p.stop:
 		return false

@@ -63,6 +63,11 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	}
 	o.Server.Log, o.Server.Version = log, version()
 	slog.SetDefault(log) // also what libraries report by package log
+	sent, err := sendTraces(o, os.LookupEnv)
+	if err != nil {
+		return usageError{err}
+	}
+	defer sent()
 	s, err := server.New(o.Server)
 	if err != nil {
 		return usageError{err}

@@ -76,6 +76,9 @@ func (c *Client) many() Multiplexer {
 // ID names the connection.
 func (c *Client) ID() string { return c.id }
 
+// Transport is how it is connected.
+func (c *Client) Transport() string { return c.transport }
+
 // Identity is who it is. It is not to be changed.
 func (c *Client) Identity() *Identity { return c.identity.Load() }
 

@@ -14,6 +14,13 @@ type Config struct {
 	Drain     time.Duration // how long stopping may take
 	LogLevel  string
 	LogFormat string
+	Traces    Traces
+}
+
+// Traces is where traces are sent; no endpoint: nowhere.
+type Traces struct {
+	Endpoint string
+	Sample   float64
 }
 
 // Flags declares the plain settings, with their defaults. What a flag is called in the file and in the environment follows from its
@@ -66,7 +73,6 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
 	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for up to a second")
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
-	f.IntVar(&s.MaxFailures, "max-failures", 100, "wrong API keys, and wrong tokens, that are looked at from a public address in a minute; -1 for any number")
 	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
 	f.DurationVar(&s.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 20*time.Second, "how long a client may take to accept an answer, or 64 KiB of a stream")
@@ -80,4 +86,9 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f = section{set, "Logs"}
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error").oneOf("debug", "info", "warn", "error")
 	f.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal").oneOf("text", "json", "auto")
+
+	f = section{set, "Traces"}
+	f.StringVar(&c.Traces.Endpoint, "trace-endpoint", "", "`URL` of an OpenTelemetry collector (OTLP over HTTP) that traces are sent to; OTEL_EXPORTER_OTLP_ENDPOINT, if that is there").
+		example("http://localhost:4318")
+	f.Float64Var(&c.Traces.Sample, "trace-sample", 1, "which `part` of the traces that begin here is sent, 0 to 1")
 }

@@ -19,7 +19,7 @@ import (
 const maxFileBytes = 1 << 20
 
 // groups are the words that are a key of the file of their own: history-count is count, in history.
-var groups = []string{"acme", "history", "log", "tls"}
+var groups = []string{"acme", "history", "log", "tls", "trace"}
 
 // Load reads the configuration file, "" for none, into what flags left as it was by default; and then the secrets of the
 // environment, by lookup, which is [os.LookupEnv]. Flags are those that [Config.Flags] declared, parsed, with the environment's values

@@ -30,6 +30,7 @@ var openAPI []byte
 // A route is a question of the HTTP API. It has one method: what changes nothing is a GET, and has a query; all others are
 // POSTs with a JSON object.
 type route struct {
+	name   string // its path
 	method string
 	scope  auth.Scope
 	// many says that the body may be as long as that of many messages.
@@ -66,7 +67,9 @@ func newAPI(s *Server) *api {
 		"connections": {method: http.MethodGet, scope: auth.ScopeRead, answer: a.connections},
 		"info":        {method: http.MethodGet, scope: auth.ScopeRead, answer: a.info},
 	}
-	for path := range a.routes {
+	for path, rt := range a.routes {
+		rt.name = path
+		a.routes[path] = rt
 		a.paths = append(a.paths, path)
 	}
 	slices.Sort(a.paths)
@@ -115,8 +118,10 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
+	r, end := a.server.tracing.continued(r, "api "+rt.name)
 	q := &apiRequest{Request: r, w: w, server: a.server, grant: grant, id: id, limit: a.server.bodyLimit(rt.many)}
 	status, answer, err := rt.answer(q)
+	end(err)
 	if err != nil {
 		a.fail(w, r, err)
 		return

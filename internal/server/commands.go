@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
 )
@@ -42,7 +44,9 @@ func (c *commands) subscribe(name string, o subscribeOptions, begun func(clients
 }
 
 func (c *commands) publish(name string, m channel.Message) (*published, error) {
+	_, end := c.server.tracing.begin(context.Background(), "publish", trace.SpanKindServer, attrChannel.String(name), attrTransport.String(c.client.Transport()))
 	sent, err := c.server.put(func() (*channel.Message, error) { return c.client.Publish(name, m) })
+	end(err)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +158,9 @@ type rpcAnswer struct {
 }
 
 func (c *commands) rpc(ctx context.Context, method string, data json.RawMessage) (*rpcAnswer, error) {
+	ctx, end := c.server.tracing.begin(ctx, "rpc", trace.SpanKindServer, attrTransport.String(c.client.Transport()))
 	answer, err := c.client.RPC(ctx, method, data)
+	end(err)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/certificates"
@@ -68,9 +70,6 @@ type Config struct {
 	MaxConnections int
 	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
 	QueueBytes int
-	// MaxFailures is how many wrong API keys, and as many wrong tokens, are looked at from one public address in a minute; see
-	// [auth.Attempts]. 100; negative: any number.
-	MaxFailures int
 	// MaxWait is how long a long poll may wait, and a call for its answer. 60 s.
 	MaxWait time.Duration
 	// Heartbeat is after how long a silent stream gives a sign of life. 25 s.
@@ -96,6 +95,8 @@ type Config struct {
 
 	// Version is what the server says of itself to backends. "(devel)".
 	Version string
+	// Traces are where the server tells what takes how long. Nil: nowhere.
+	Traces trace.TracerProvider
 	// Log is where the server reports. [slog.Default].
 	Log *slog.Logger
 }
@@ -105,7 +106,6 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConnections, 65_536)
 	setDefault(&c.MaxHandshakes, 256)
 	setDefault(&c.QueueBytes, 1<<20)
-	setDefault(&c.MaxFailures, 100)
 	setDefault(&c.MaxWait, time.Minute)
 	setDefault(&c.Heartbeat, 25*time.Second)
 	setDefault(&c.HeaderTimeout, 10*time.Second)
@@ -122,14 +122,6 @@ func (c Config) withDefaults() Config {
 	}
 	c.Anonymous = c.Anonymous || c.Dev
 	return c
-}
-
-// attempts bounds wrong credentials; nil: nothing does.
-func (c *Config) attempts() *auth.Attempts {
-	if c.MaxFailures < 0 {
-		return nil
-	}
-	return auth.NewAttempts(c.MaxFailures)
 }
 
 // Check says what is wrong with the configuration, as [New] would, and opens nothing but files of keys and certificates.

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
@@ -42,6 +44,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		s.fail(w, r, err)
 		return
 	}
+	_, end := s.tracing.begin(r.Context(), "publish", trace.SpanKindServer, attrChannel.String(name), attrTransport.String("http"))
 	m, err := s.put(func() (*channel.Message, error) {
 		return publish(channel.Message{
 			Event:  q.get("event"),
@@ -51,6 +54,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 			Binary: kind == kindBinary || (kind == kindUnknown && !utf8.Valid(data)),
 		})
 	})
+	end(err)
 	if err != nil {
 		s.fail(w, r, err)
 		return

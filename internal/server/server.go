@@ -24,17 +24,15 @@ type Server struct {
 	config   Config
 	log      *slog.Logger
 	teller   teller
+	tracing  *tracing // nil: there are no traces
 	hub      *channel.Hub
 	registry *clients.Registry
 	verifier *auth.Verifier // nil: no tokens are verified
 	backends *backends
 	origins  *origins
-	// wrongKeys are counted beside wrong tokens, so that those of users are not the backend's trouble.
-	wrongKeys  *auth.Attempts // nil: not at all
-	needsNoKey sync.Once      // to say so
-	console    *console.Console
-	metrics    *metrics.Metrics
-	store      *watchedStore // nil: messages are kept in memory alone
+	console  *console.Console
+	metrics  *metrics.Metrics
+	store    *watchedStore // nil: messages are kept in memory alone
 
 	streams     *streams
 	sockets     *sockets
@@ -72,6 +70,7 @@ func New(config Config) (*Server, error) {
 		config:      config,
 		log:         config.Log,
 		teller:      teller{log: config.Log},
+		tracing:     newTracing(config.Traces),
 		verifier:    p.verifier,
 		backends:    p.backends,
 		origins:     p.origins,
@@ -137,9 +136,8 @@ func (s *Server) open() error {
 		s.store = &watchedStore{Store: o.Store, metrics: s.metrics}
 		o.Store = s.store
 	}
-	s.wrongKeys = s.config.attempts()
 	c := clients.Config{
-		Verifier: s.verifier, Attempts: s.config.attempts(), Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
+		Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
 		AskConnect: s.config.Webhooks.Connect != nil, AskHeaders: s.config.Webhooks.ConnectHeaders,
 	}
 	if s.backends.sender != nil {

@@ -174,7 +174,7 @@ func TestSocketSlow(t *testing.T) {
 func TestSocketDrain(t *testing.T) {
 	s := start(t, Config{})
 	plain, envelope := dialSocket(t, s, "/c/a", nil), dialSocket(t, s, "/c/b", envelopes)
-	eventually(t, "both are there", func() bool { return s.used() == 2 })
+	eventually(t, "both are there", func() bool { n, _ := s.registry.Len(); return n == 2 })
 	stopped := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -29,6 +29,7 @@ type backends struct {
 }
 
 func newBackends(c *Config) (b *backends, err error) {
+	traces := newTracing(c.Traces)
 	b = &backends{askers: map[string]*webhook.Asker{}}
 	defer func() {
 		if err != nil {
@@ -37,7 +38,7 @@ func newBackends(c *Config) (b *backends, err error) {
 	}()
 	if len(c.Webhooks.Events.Endpoints) > 0 {
 		events := c.Webhooks.Events
-		events.Log = c.Log
+		events.Log, events.Around = c.Log, traces.around
 		if b.sender, err = webhook.New(events); err != nil {
 			return b, err
 		}
@@ -47,7 +48,7 @@ func newBackends(c *Config) (b *backends, err error) {
 			continue
 		}
 		a := *asked
-		a.Log = c.Log.With("question", kind)
+		a.Log, a.Around = c.Log.With("question", kind), traces.around
 		if b.askers[kind], err = webhook.NewAsker(a); err != nil {
 			return b, fmt.Errorf("the question %s: %w", kind, err)
 		}

@@ -50,6 +50,8 @@ type AskerConfig struct {
 	MaxAnswerBytes int `json:"max_answer_bytes,omitempty"`
 	// Transport makes the requests. One of its own, by [NewTransport]. Whoever gives one closes it.
 	Transport http.RoundTripper `json:"-"`
+	// Around is put around the transport, as in [Config].
+	Around func(http.RoundTripper) http.RoundTripper `json:"-"`
 	// Log is where the asker reports. [slog.Default].
 	Log *slog.Logger `json:"-"`
 }
@@ -94,6 +96,9 @@ func NewAsker(c AskerConfig) (*Asker, error) {
 	if c.Transport == nil {
 		own := NewTransport(nil, c.Concurrency)
 		c.Transport, a.idle = own, own.CloseIdleConnections
+	}
+	if c.Around != nil {
+		c.Transport = c.Around(c.Transport)
 	}
 	var err error
 	if a.target, err = newTarget(c.URL, c.Secrets, c.Headers, c.Transport); err != nil {

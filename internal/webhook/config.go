@@ -18,6 +18,8 @@ type Config struct {
 	QueueBytes  int64
 	// Transport makes the requests. One of its own, by [NewTransport]. Whoever gives one closes it.
 	Transport http.RoundTripper
+	// Around is put around the transport, for those who want to see the requests; nil: nothing is.
+	Around func(http.RoundTripper) http.RoundTripper
 	// Log is where the sender reports. [slog.Default].
 	Log *slog.Logger
 }

@@ -53,6 +53,9 @@ func New(c Config) (*Sender, error) {
 		own := NewTransport(nil, 2*conns)
 		c.Transport, s.idle = own, own.CloseIdleConnections
 	}
+	if c.Around != nil {
+		c.Transport = c.Around(c.Transport)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	for i := range c.Endpoints {
