@@ -88,6 +88,9 @@ type RestoredSession struct {
 	// Resume sends what the client has missed, in order, by s.Deliver, and then calls live, from which on s gets what is
 	// broadcast: nothing may fall between. It is called once. nil: nothing was missed.
 	Resume func(s *Socket, live func())
+	// GiveBack is called instead of Resume if the client has gone, or been refused, before it could go on: it may come back
+	// again. nil: it begins anew then.
+	GiveBack func()
 }
 
 // RoomEvent tells that a room of this server has come to be or has gone, or that a socket has joined or left it. The rooms

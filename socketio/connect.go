@@ -215,6 +215,27 @@ type connectAnswer struct {
 
 // goLive answers the CONNECT and begins with the handlers. run is held.
 func (s *Socket) goLive() {
+	if !s.begin() {
+		return
+	}
+	defer s.contain()
+	for _, h := range s.nsp.hooksFrom() {
+		for _, f := range listed(h, &h.connection) {
+			f(s)
+		}
+	}
+}
+
+// begin answers the CONNECT. It reports false if the socket has been abandoned.
+func (s *Socket) begin() bool {
+	if m := s.more.Load(); m != nil {
+		m.stopping.Lock()
+		defer m.stopping.Unlock()
+	}
+	if s.state.Load() == ended {
+		s.client.remove(s)
+		return false
+	}
 	live := func() {
 		p := parser.Packet{Type: parser.Connect, Namespace: s.nsp.name}
 		if s.session.Protocol() != 3 {
@@ -242,20 +263,32 @@ func (s *Socket) goLive() {
 	default:
 		live()
 	}
-	defer s.contain()
-	for _, h := range s.nsp.hooksFrom() {
-		for _, f := range listed(h, &h.connection) {
-			f(s)
-		}
-	}
+	return true
 }
 
-// abandon takes back a socket that has not been connected.
+// abandon takes back a socket that has not been connected, and gives back what it was to go on with.
 func (s *Socket) abandon() {
-	s.state.Store(ended)
-	s.nsp.adapter.DelAll(s.id)
-	s.nsp.leave(s)
+	if !s.withdraw() {
+		return
+	}
 	s.interrupt()
 	s.OffAnyOutgoing()
 	s.failAcks()
+}
+
+// withdraw reports false if the socket has been connected, or withdrawn before.
+func (s *Socket) withdraw() bool {
+	if m := s.more.Load(); m != nil {
+		m.stopping.Lock()
+		defer m.stopping.Unlock()
+	}
+	if !s.state.CompareAndSwap(connecting, ended) {
+		return false
+	}
+	s.nsp.adapter.DelAll(s.id)
+	s.nsp.leave(s)
+	if r := s.takeRestored(); r != nil && r.GiveBack != nil {
+		r.GiveBack()
+	}
+	return true
 }

@@ -219,7 +219,7 @@ func (l *packetLog) restore(pid, offset string) *RestoredSession {
 	}
 	missed := l.since(s, from)
 	upTo := l.end()
-	return &RestoredSession{SessionState: s.SessionState, Resume: func(socket *Socket, live func()) {
+	return &RestoredSession{SessionState: s.SessionState, GiveBack: func() { l.giveBack(s) }, Resume: func(socket *Socket, live func()) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, e := range append(missed, l.since(s, max(upTo, l.first))...) {
@@ -229,6 +229,23 @@ func (l *packetLog) restore(pid, offset string) *RestoredSession {
 		socket.sent, socket.extra().since = s.sent, from-1
 		live()
 	}}
+}
+
+// giveBack keeps a session that was taken, until it would have been too old anyway.
+func (l *packetLog) giveBack(s *saved) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.sessions[s.PID] != nil {
+		return
+	}
+	s.spent = false
+	l.sessions[s.PID] = s
+	at, _ := slices.BinarySearchFunc(l.order, s.at, func(o *saved, t time.Time) int { return o.at.Compare(t) })
+	if !slices.Contains(l.order[at:], s) {
+		l.order = slices.Insert(l.order, at, s)
+	}
+	l.trim(time.Now())
+	l.wind()
 }
 
 // since returns the events from a position on that are for a session.

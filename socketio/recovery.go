@@ -45,6 +45,7 @@ func (n *Namespace) expire(pid string) {
 	if m == nil || subtle.ConstantTimeCompare([]byte(m.pid), []byte(pid)) != 1 {
 		return
 	}
+	s.abandon() // its middleware may still run
 	s.end(TransportClose, false)
 	s.session.CloseNow()
 	m.stopping.Lock() // who has ended it at the same time persists it before that

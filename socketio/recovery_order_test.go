@@ -1,8 +1,11 @@
 package socketio_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"baro.dev/socketio"
@@ -38,6 +41,84 @@ func TestRecoveryEmitMeanwhile(t *testing.T) {
 			t.Errorf("%s, want %s", event, want)
 		}
 	}
+	if again, _ := p.sidAndPID(); again != sid {
+		t.Error("not recovered")
+	}
+}
+
+// A client that comes back and goes again while its middleware runs has not spent its session, whether it comes back a second
+// time before the middleware has returned or after that.
+func TestRecoveryGoneMeanwhile(t *testing.T) {
+	for _, early := range []bool{false, true} {
+		o := recovering()
+		o.ConnectionStateRecovery.RunMiddlewares = true
+		io, url := start(t, o)
+		entered, release := make(chan struct{}, 3), make(chan struct{}, 3)
+		io.Use(func(*socketio.Socket) error { entered <- struct{}{}; <-release; return nil })
+		io.OnConnection(func(s *socketio.Socket) { s.Join("room") })
+		release <- struct{}{}
+		p := dial(t, url)
+		p.send("0")
+		sid, pid := p.sidAndPID()
+		<-entered
+		eventually(t, "it is in the room", func() bool { return io.Socket(sid) != nil && len(io.Socket(sid).Rooms()) == 2 })
+		_ = io.To("room").Emit("first")
+		_, at := offset(t, p.recv())
+		p.close()
+		eventually(t, "the client is gone", func() bool { return io.Len() == 0 })
+		_ = io.To("room").Emit("missed", 1)
+		p = back(t, url, pid, at)
+		<-entered
+		p.close()
+		eventually(t, "its session has ended", func() bool { return io.ClientsCount() == 0 })
+		_ = io.To("room").Emit("missed", 2)
+		if !early {
+			release <- struct{}{}
+			eventually(t, "the client is gone again", func() bool { return io.Len() == 0 })
+		}
+		p = back(t, url, pid, at)
+		<-entered
+		release <- struct{}{}
+		release <- struct{}{}
+		for _, want := range []string{`2["missed",1]`, `2["missed",2]`} {
+			if event, _ := offset(t, p.recv()); event != want {
+				t.Fatalf("early %v: %s, want %s", early, event, want)
+			}
+		}
+		if again, _ := p.sidAndPID(); again != sid {
+			t.Errorf("early %v: not recovered", early)
+		}
+		eventually(t, "nobody else is there", func() bool { return io.Len() == 1 })
+		if rooms := io.Socket(sid).Rooms(); !slices.Contains(rooms, "room") {
+			t.Errorf("early %v: it is in %v", early, rooms)
+		}
+	}
+}
+
+// What middleware refuses may come again.
+func TestRecoveryRefused(t *testing.T) {
+	o := recovering()
+	o.ConnectionStateRecovery.RunMiddlewares = true
+	io, url := start(t, o)
+	var refuse atomic.Bool
+	io.Use(func(*socketio.Socket) error {
+		if refuse.Load() {
+			return errors.New("not now")
+		}
+		return nil
+	})
+	p := dial(t, url)
+	p.send("0")
+	sid, pid := p.sidAndPID()
+	_ = io.To(sid).Emit("first")
+	_, at := offset(t, p.recv())
+	p.close()
+	eventually(t, "the client is gone", func() bool { return io.Len() == 0 })
+	refuse.Store(true)
+	p = back(t, url, pid, at)
+	p.expect(`4{"message":"not now"}`)
+	refuse.Store(false)
+	p.send(fmt.Sprintf(`0{"pid":%q,"offset":%q}`, pid, at))
 	if again, _ := p.sidAndPID(); again != sid {
 		t.Error("not recovered")
 	}
