@@ -271,7 +271,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"serve"}, exitUsage, "nobody could use the server"},
 		{[]string{"serve", "--config", "/nonexistent"}, exitUsage, "no such file"},
 		{[]string{"serve", "--config", garbage}, exitUsage, "garbage.pem:1:1: it must have keys and values"},
-		{[]string{"check"}, exitUsage, "--config"},
+		{[]string{"check"}, exitFailed, "nobody could use the server"},
 		{[]string{"check", "--config", garbage}, exitFailed, "garbage.pem:1:1"},
 		{[]string{"serve", "--nonsense"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "--max-channels", "many"}, exitUsage, "invalid argument"},

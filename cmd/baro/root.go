@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+
+	"baro.dev/internal/config"
 )
 
 // Exit codes.
@@ -57,13 +57,16 @@ A flag on the command line wins; then comes the environment, then the file of se
 		Args:          noArgs,
 		// Cobra calls it for whichever command runs.
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return fromEnvironment(c.Flags(), os.LookupEnv)
+			if err := config.Environment(c.Flags(), os.LookupEnv); err != nil {
+				return usageError{err}
+			}
+			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newToken(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newConfig(), newToken(), newVersion())
 	return root
 }
 
@@ -75,26 +78,4 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("there is no command %q", args[0])}
 	}
 	return usageError{fmt.Errorf("%s takes no arguments, but was given %q", c.CommandPath(), args[0])}
-}
-
-// fromEnvironment sets the flags that were not given from their variables.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var errs []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "BARO_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || f.Changed || f.Name == "help" {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			if cause := errors.Unwrap(err); cause != nil {
-				err = cause // what surrounds it tells of a flag
-			}
-			errs = append(errs, fmt.Errorf("%s=%q in the environment: %w", name, value, err))
-		}
-	})
-	if len(errs) > 0 {
-		return usageError{errors.Join(errs...)}
-	}
-	return nil
 }

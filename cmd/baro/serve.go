@@ -14,18 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"baro.dev/internal/config"
 	"baro.dev/internal/server"
 )
 
-// serveOptions is what serve is told.
-type serveOptions struct {
-	config.Config
-	file string
-}
-
 func newServe() *cobra.Command {
-	var o serveOptions
+	var o settings
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve channels over WebSocket, streaming and polling",
@@ -46,15 +39,12 @@ A second one stops it at once.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c, &o) },
 	}
-	f := c.Flags()
-	f.SortFlags = false
-	f.StringVarP(&o.file, "config", "c", "", "`file` (YAML) with rules for channels, keys, webhooks, and what the flags below say")
-	o.Flags(f)
+	o.declare(c, "`file` (YAML) with rules for channels, keys, webhooks, and what the flags below say")
 	return c
 }
 
-func serve(c *cobra.Command, o *serveOptions) error {
-	if err := o.Load(o.file, c.Flags(), os.LookupEnv); err != nil {
+func serve(c *cobra.Command, o *settings) error {
+	if err := o.load(c); err != nil {
 		return usageError{err}
 	}
 	log, err := newLogger(c.ErrOrStderr(), o.LogLevel, o.LogFormat)
@@ -63,6 +53,9 @@ func serve(c *cobra.Command, o *serveOptions) error {
 	}
 	o.Server.Log, o.Server.Version = log, version()
 	slog.SetDefault(log) // also what libraries report by package log
+	for _, unknown := range unknownVariables(c) {
+		log.Warn("a variable is ignored", "err", unknown)
+	}
 	sent, err := sendTraces(o, os.LookupEnv)
 	if err != nil {
 		return usageError{err}

@@ -13,7 +13,7 @@ const tracesTimeout = 5 * time.Second
 
 // sendTraces has the server's traces sent, if that is switched on, until what it returns is called. The variables are those of
 // OpenTelemetry's specification.
-func sendTraces(o *serveOptions, lookup func(string) (string, bool)) (stop func(), err error) {
+func sendTraces(o *settings, lookup func(string) (string, bool)) (stop func(), err error) {
 	endpoint, _ := lookup("OTEL_EXPORTER_OTLP_ENDPOINT")
 	headers, _ := lookup("OTEL_EXPORTER_OTLP_HEADERS")
 	c := tracing.Config{

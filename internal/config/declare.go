@@ -22,6 +22,9 @@ const (
 	noteExample = "example"
 	noteOneOf   = "one of"
 	noteReloads = "reloads"
+	noteSecret  = "secret"
+
+	noteVariable = "variable" // that the value is from
 )
 
 func (s setting) note(key string, values ...string) setting {
@@ -40,6 +43,9 @@ func (s setting) oneOf(values ...string) setting { return s.note(noteOneOf, valu
 
 // reloads says that a reload gives the running server the value of the file.
 func (s setting) reloads() setting { return s.note(noteReloads, "true") }
+
+// secret says that nobody else may read the file that the value names.
+func (s setting) secret() setting { return s.note(noteSecret, "true") }
 
 func (s section) declared(name string) setting {
 	return setting{s.Lookup(name)}.note(noteSection, s.title)

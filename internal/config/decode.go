@@ -45,7 +45,10 @@ type checker interface{ check() error }
 
 // decoder puts a file into structs, whose fields say by the tag yaml which key is theirs.
 type decoder struct {
-	file     string
+	file     string // the name to tell
+	dir      string // that paths are relative to
+	variable string // that the text is from, or that names the file; "" for the configuration file
+	origins  map[string]Origin
 	mistakes []error
 }
 
@@ -120,6 +123,7 @@ func (d *decoder) mapping(n ast.Node, at string, known []string, each entry) {
 	seen := map[string]bool{}
 	for _, pair := range m.Values {
 		key, ok := text(pair.Key)
+		d.origins[join(at, key)] = d.origin(pair.Key)
 		switch {
 		case !ok:
 			d.fail(pair.Key, at, errors.New("a key must be a plain word"+instead(pair.Key)))
@@ -130,6 +134,21 @@ func (d *decoder) mapping(n ast.Node, at string, known []string, each entry) {
 		}
 		seen[key] = true
 	}
+}
+
+// origin is where a value is from that a node begins.
+func (d *decoder) origin(n ast.Node) Origin {
+	o := Origin{From: FromFile, At: d.file}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		o.At = fmt.Sprintf("%s:%d", d.file, t.Position.Line)
+	}
+	if d.variable != "" {
+		o = Origin{From: FromEnvironment, At: d.variable}
+		if d.file != d.variable {
+			o.File = d.file
+		}
+	}
+	return o
 }
 
 func join(at, key string) string {
@@ -289,10 +308,10 @@ func fieldOf(v reflect.Value, key string) reflect.Value {
 	return reflect.Value{}
 }
 
-// absolute makes a path of the file relative to it.
+// absolute makes a path relative to the file that it is in.
 func (d *decoder) absolute(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(filepath.Dir(d.file), path)
+	return filepath.Join(d.dir, path)
 }

@@ -108,7 +108,7 @@ type TokenKey struct {
 	ID            string `yaml:"id" example:"\"2026\"" doc:"the kid of its tokens; without it any"`
 	Issuer        string `yaml:"issuer" example:"https://www.example.com" doc:"the iss of its tokens; without it any"`
 	Secret        string `yaml:"secret" secret:"true" doc:"a secret of 32 bytes or more, shared with whoever makes the tokens; baro token secret makes one"`
-	SecretFile    path   `yaml:"secret_file" example:"token.secret" doc:"the file that it is in"`
+	SecretFile    path   `yaml:"secret_file" secret:"true" example:"token.secret" doc:"the file that it is in"`
 	PublicKey     string `yaml:"public_key" doc:"PEM of public keys or certificates: RSA, ECDSA, Ed25519"`
 	PublicKeyFile path   `yaml:"public_key_file" doc:"the file that it is in"`
 

@@ -15,6 +15,9 @@ type Config struct {
 	LogLevel  string
 	LogFormat string
 	Traces    Traces
+
+	file    File
+	origins map[string]Origin // by the places of keys, "channels[0].pattern", and the names of variables
 }
 
 // Traces is where traces are sent; no endpoint: nowhere.
@@ -37,7 +40,7 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.BoolVar(&s.NoPublicAPI, "no-public-api", false, "have the API on the second listener alone")
 	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
 	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP").example("cert.pem")
-	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)").example("key.pem")
+	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)").example("key.pem").secret()
 	f.StringVar(&s.TLSClients.CA, "tls-client-ca", "", "authorities (PEM `file`) whose certificates clients may show").example("devices.pem")
 	f.StringVar((*string)(&s.TLSClients.Auth), "tls-client-auth", "none", "whether clients are to show certificates: none, request or require").
 		oneOf("none", "request", "require")

@@ -98,6 +98,7 @@ func flagKey(f *pflag.Flag) Key {
 	k := Key{
 		Name: strings.ReplaceAll(f.Name, "-", "_"), Flag: "--" + f.Name, Variable: variable(f.Name),
 		Kind: KindText, Default: f.DefValue, Meaning: usage, OneOf: f.Annotations[noteOneOf], Reloads: f.Annotations[noteReloads] != nil,
+		Secret: f.Annotations[noteSecret] != nil,
 	}
 	if group, rest, ok := strings.Cut(f.Name, "-"); ok && slices.Contains(groups, group) {
 		k.Name = group + "." + strings.ReplaceAll(rest, "-", "_")

@@ -3,8 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,51 +14,68 @@ import (
 	"baro.dev/internal/auth"
 )
 
-// maxFileBytes is how long a configuration file, or one of a secret, may be.
-const maxFileBytes = 1 << 20
-
 // groups are the words that are a key of the file of their own: history-count is count, in history.
 var groups = []string{"acme", "history", "log", "tls", "trace"}
 
-// Load reads the configuration file, "" for none, into what flags left as it was by default; and then the secrets of the
-// environment, by lookup, which is [os.LookupEnv]. Flags are those that [Config.Flags] declared, parsed, with the environment's values
-// set. The error joins every [*MistakeError].
-func (c *Config) Load(file string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var f File
-	if file != "" {
-		text, err := readBounded(file)
+// Load reads the configuration file, "" for none, into what flags left as it was by default; and then what the environment says, by
+// lookup, which is [os.LookupEnv], of secrets and of what is no flag. Flags are those that [Config.Flags] declared, parsed, with
+// the environment's values set by [Environment]. The error joins every [*MistakeError].
+func (c *Config) Load(name string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	c.origins = map[string]Origin{}
+	if name != "" {
+		text, err := readBounded(name)
 		if err != nil {
 			return fmt.Errorf("the configuration: %w", err)
 		}
-		if err := decodeFile(file, text, &f, flags); err != nil {
+		d := &decoder{file: name, dir: filepath.Dir(name), origins: c.origins}
+		if root := d.parse(text); root != nil {
+			d.root(root, &c.file, flags)
+		}
+		if err := errors.Join(d.mistakes...); err != nil {
 			return err
 		}
 	}
-	for _, r := range f.Channels {
+	if err := c.loadVariables(lookup); err != nil {
+		return err
+	}
+	for _, r := range c.file.Channels {
 		c.Server.Rules = append(c.Server.Rules, r.rule())
 	}
-	if f.Auth != nil {
-		c.Server.Auth = f.Auth.config()
+	if c.file.Auth != nil {
+		c.Server.Auth = c.file.Auth.config()
 	}
-	if err := c.loadAPIKeys(&f); err != nil {
+	if err := c.loadAPIKeys(); err != nil {
 		return err
 	}
 	if err := c.loadTokenSecret(lookup); err != nil {
 		return err
 	}
 	var err error
-	if c.Server.Webhooks, err = f.Webhooks.config(lookup); err != nil && file != "" {
-		err = fmt.Errorf("%s: %w", file, err)
+	if c.Server.Webhooks, err = c.loadWebhooks(lookup); err != nil && name != "" {
+		err = fmt.Errorf("%s: %w", name, err)
 	}
 	return err
 }
 
-func decodeFile(name string, text []byte, f *File, flags *pflag.FlagSet) error {
-	d := &decoder{file: name}
-	if root := d.parse(text); root != nil {
-		d.root(root, f, flags)
-	}
-	return errors.Join(d.mistakes...)
+// Reload reads the configuration file again into a Config of its own, with the flags, and the environment, as they were for
+// [Config.Load].
+func Reload(name string, flags *pflag.FlagSet, lookup func(string) (string, bool)) (*Config, error) {
+	c, fresh := &Config{}, pflag.NewFlagSet("", pflag.ContinueOnError)
+	c.Flags(fresh)
+	var errs []error
+	fresh.VisitAll(func(f *pflag.Flag) {
+		given := flags.Lookup(f.Name)
+		if given == nil || !given.Changed {
+			return
+		}
+		if list, ok := given.Value.(pflag.SliceValue); ok {
+			errs = append(errs, f.Value.(pflag.SliceValue).Replace(list.GetSlice()))
+		} else {
+			errs = append(errs, f.Value.Set(given.Value.String()))
+		}
+		f.Changed, f.Annotations = true, given.Annotations
+	})
+	return c, errors.Join(append(errs, c.Load(name, fresh, lookup))...)
 }
 
 // root puts the file into its own struct, and into the flags.
@@ -159,7 +175,8 @@ func (d *decoder) flag(n ast.Node, at string, f *pflag.Flag) {
 	})
 }
 
-func (c *Config) loadAPIKeys(f *File) (err error) {
+func (c *Config) loadAPIKeys() (err error) {
+	f := &c.file
 	switch {
 	case f.APIKeys != nil && f.APIKeysFile != "":
 		return errors.New("the configuration: api_keys and api_keys_file: there can be one of them")
@@ -173,51 +190,4 @@ func (c *Config) loadAPIKeys(f *File) (err error) {
 		c.Server.Keys, err = auth.ReadKeys(string(f.APIKeysFile))
 	}
 	return err
-}
-
-// loadTokenSecret takes the secret of tokens from the environment.
-func (c *Config) loadTokenSecret(lookup func(string) (string, bool)) error {
-	secret, err := secretOf(tokenSecret, lookup)
-	if err != nil || secret == "" {
-		return err
-	}
-	key, err := auth.SecretKey([]byte(secret))
-	if err != nil {
-		return fmt.Errorf(tokenSecret+": %w", err)
-	}
-	if c.Server.Auth == nil {
-		c.Server.Auth = &auth.Config{}
-	}
-	c.Server.Auth.Keys = append(c.Server.Auth.Keys, key)
-	return nil
-}
-
-// secretOf is what a variable says, or the file that the variable with _FILE after its name names. "": neither is there.
-func secretOf(name string, lookup func(string) (string, bool)) (string, error) {
-	secret, _ := lookup(name)
-	file, _ := lookup(name + "_FILE")
-	if file == "" {
-		return secret, nil
-	}
-	if secret != "" {
-		return "", fmt.Errorf("%s and %s_FILE are both in the environment: there can be one of them", name, name)
-	}
-	text, err := readBounded(file)
-	if err != nil {
-		return "", fmt.Errorf("%s_FILE: %w", name, err)
-	}
-	return strings.TrimRight(string(text), "\r\n"), nil
-}
-
-func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(text) > maxFileBytes {
-		err = fmt.Errorf("%s has more than %d bytes", name, maxFileBytes)
-	}
-	return text, err
 }

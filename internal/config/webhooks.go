@@ -31,7 +31,7 @@ type Questions struct {
 type Endpoint struct {
 	URL         string            `yaml:"url" required:"true" example:"https://backend.example.com/baro" doc:"where events are posted to"`
 	Secret      string            `yaml:"secret" secret:"true" doc:"what signs them; several, with white space between them, while they are changed; else BARO_WEBHOOK_SECRET"`
-	SecretFile  path              `yaml:"secret_file" example:"webhook.secret" doc:"the file that it is in, a line each"`
+	SecretFile  path              `yaml:"secret_file" secret:"true" example:"webhook.secret" doc:"the file that it is in, a line each"`
 	Events      []string          `yaml:"events" example:"[connected, \"sub*\"]" doc:"names, or beginnings of names and a *; without it all"`
 	Channels    []pattern         `yaml:"channels" example:"[\"rooms/**\"]" doc:"of which channels; without it of all"`
 	Headers     map[string]string `yaml:"headers" secret:"true" example:"{X-Site: seoul}" doc:"sent along"`
@@ -81,7 +81,7 @@ func (e *Endpoint) endpoint(secret ...string) webhook.Endpoint {
 type Question struct {
 	URL            string            `yaml:"url" required:"true" example:"https://backend.example.com/connect" doc:"where the question is posted to"`
 	Secret         string            `yaml:"secret" secret:"true" doc:"what signs it, as that of endpoints"`
-	SecretFile     path              `yaml:"secret_file" example:"webhook.secret" doc:"the file that it is in"`
+	SecretFile     path              `yaml:"secret_file" secret:"true" example:"webhook.secret" doc:"the file that it is in"`
 	Headers        map[string]string `yaml:"headers" secret:"true" example:"{X-Site: seoul}" doc:"sent along"`
 	ClientHeaders  []string          `yaml:"client_headers" example:"[Cookie]" doc:"headers of the client's request that are passed on"`
 	Timeout        duration          `yaml:"timeout" default:"5s" doc:"of a question"`
@@ -147,31 +147,31 @@ func secretsOf(secret string, file path) ([]string, error) {
 	return strings.Fields(secret), nil
 }
 
-// config is what the server makes of it. Where no secret is given it is that of the environment.
-func (w *Webhooks) config(lookup func(string) (string, bool)) (server.Webhooks, error) {
-	var c server.Webhooks
-	text, err := secretOf(webhookSecret, lookup)
+// loadWebhooks gives what the server makes of them. Where no secret is given it is that of the environment.
+func (c *Config) loadWebhooks(lookup func(string) (string, bool)) (o server.Webhooks, err error) {
+	text, err := c.secretOf(webhookSecret, lookup)
 	if err != nil {
-		return c, err
+		return o, err
 	}
+	w := &c.file.Webhooks
 	secrets := strings.Fields(text)
-	c.Events = webhook.Config{QueueEvents: w.QueueEvents, QueueBytes: int64(w.QueueBytes)}
+	o.Events = webhook.Config{QueueEvents: w.QueueEvents, QueueBytes: int64(w.QueueBytes)}
 	for i := range w.Endpoints {
-		c.Events.Endpoints = append(c.Events.Endpoints, w.Endpoints[i].endpoint(secrets...))
-		if len(c.Events.Endpoints[i].Secrets) == 0 {
-			return c, fmt.Errorf("webhooks.endpoints[%d]: %w", i, errNoSecret)
+		o.Events.Endpoints = append(o.Events.Endpoints, w.Endpoints[i].endpoint(secrets...))
+		if len(o.Events.Endpoints[i].Secrets) == 0 {
+			return o, fmt.Errorf("webhooks.endpoints[%d]: %w", i, errNoSecret)
 		}
 	}
-	c.Connect, c.RPC = w.Questions.Connect.asker(secrets...), w.Questions.RPC.asker(secrets...)
-	for kind, asked := range map[string]*webhook.AskerConfig{"connect": c.Connect, "rpc": c.RPC} {
+	o.Connect, o.RPC = w.Questions.Connect.asker(secrets...), w.Questions.RPC.asker(secrets...)
+	for kind, asked := range map[string]*webhook.AskerConfig{"connect": o.Connect, "rpc": o.RPC} {
 		if asked != nil && len(asked.Secrets) == 0 {
-			return c, fmt.Errorf("webhooks.questions.%s: %w", kind, errNoSecret)
+			return o, fmt.Errorf("webhooks.questions.%s: %w", kind, errNoSecret)
 		}
 	}
 	if w.Questions.Connect != nil {
-		c.ConnectHeaders = w.Questions.Connect.ClientHeaders
+		o.ConnectHeaders = w.Questions.Connect.ClientHeaders
 	}
-	return c, nil
+	return o, nil
 }
 
 var errNoSecret = errors.New(`there is no secret to sign with: give secret_file, secret, or BARO_WEBHOOK_SECRET in the environment; echo "whsec_$(openssl rand -base64 32)" makes one`)

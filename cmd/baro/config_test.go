@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// configured has a file, and a command with an environment.
+func configured(t *testing.T, text string) (file string, say func(env []string, args ...string) (code int, out string)) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "baro.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, func(env []string, args ...string) (int, string) {
+		t.Helper()
+		c := command(t, args...)
+		c.Env = append(c.Env, env...)
+		out, _ := c.CombinedOutput()
+		return c.ProcessState.ExitCode(), strings.ReplaceAll(string(out), filepath.Dir(file)+"/", "")
+	}
+}
+
+func TestConfig(t *testing.T) {
+	secret := strings.Repeat("s", 32)
+	file, say := configured(t, "max_wait: 5s\nauth: {keys: [{secret: "+secret+"}]}\n")
+	env := []string{"BARO_CONFIG=" + file, "BARO_LISTEN=127.0.0.1:0"}
+	code, out := say(env, "config", "--changed", "--heartbeat", "9s")
+	want := `KEY                  VALUE          FROM
+listen               "127.0.0.1:0"  BARO_LISTEN in the environment
+max_wait             5s             baro.yml:1
+heartbeat            9s             --heartbeat
+auth.keys[0].secret  (set)          baro.yml:2
+`
+	if code != exitOK || out != want {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	if code, out := say(env, "config"); code != exitOK || !strings.Contains(out, "history.count ") || strings.Contains(out, secret) || strings.Count(out, "\n") < 30 {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	code, out = say(env, "config", "--json")
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitOK {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, line := range list {
+		switch line["key"] {
+		case "listen":
+			if line["from"] != "environment" || line["at"] != "BARO_LISTEN" {
+				t.Errorf("%v", line)
+			}
+		case "history.count":
+			if line["value"] != float64(1000) || line["from"] != "default" {
+				t.Errorf("%v", line)
+			}
+		case "allow_origin":
+			if v, ok := line["value"]; v != nil || !ok {
+				t.Errorf("%v", line)
+			}
+		}
+	}
+	if code, out := say(append(env, "BARO_HAERTBEAT=1s"), "config", "--changed"); code != exitOK || !strings.HasPrefix(out, "baro: BARO_HAERTBEAT in the environment: there is no such setting: did you mean BARO_HEARTBEAT?\n") {
+		t.Errorf("an unknown variable: exit code %d:\n%s", code, out)
+	}
+	if code, out := say([]string{"BARO_CONFIG=/nonexistent"}, "config"); code != exitFailed || !strings.Contains(out, "no such file") {
+		t.Errorf("no file: exit code %d: %s", code, out)
+	}
+}
+
+// What config example prints is a file, and what config schema prints is JSON.
+func TestConfigPrints(t *testing.T) {
+	var out bytes.Buffer
+	if code := run([]string{"config", "schema"}, &out, &out); code != exitOK || !json.Valid(out.Bytes()) {
+		t.Errorf("exit code %d: %s", code, &out)
+	}
+	file, say := configured(t, "")
+	dir := filepath.Dir(file)
+	for name, text := range map[string]string{"baro.yml": must(t, "config", "example"), "token.secret": must(t, "token", "secret"), "webhook.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, out := say(nil, "config", "--config", file); code != exitOK || !strings.Contains(out, "webhooks.questions.connect.client_headers") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	file, say := configured(t, "anonymous: true\n")
+	if code, out := say(nil, "check", "--config", file); code != exitOK || out != "baro.yml is right.\n" {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if code, out := say([]string{"BARO_CHANNELS=[{pattern: a, access: {publish: anyone}}]"}, "check", "--config", file); code != exitOK ||
+		out != "baro.yml is right, but:\n  BARO_CHANNELS in the environment: anyone may publish to a, without a token, as fast as they like (publish_rate)\n" {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", file); code != exitFailed ||
+		out != "baro: BARO_LISTNE in the environment: there is no such setting: did you mean BARO_LISTEN?\n" {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if code, out := say([]string{"BARO_DEV=true", "BARO_LISTEN=127.0.0.1:0"}, "check"); code != exitOK || out != "The configuration is right.\n" {
+		t.Errorf("without a file: exit code %d: %s", code, out)
+	}
+	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", "/nonexistent"); code != exitFailed || !strings.Contains(out, "no such file") || !strings.Contains(out, "BARO_LISTEN?") {
+		t.Errorf("exit code %d: not all mistakes are told: %s", code, out)
+	}
+}
+
+// A variable that nothing reads is told when the server begins, and keeps it from nothing.
+func TestServeUnknownVariable(t *testing.T) {
+	s := serveCommand(t, []string{"BARO_LISTEN=127.0.0.1:0", "BARO_MAX_WIAT=1s", "BARO_LOG_FORMAT=text"})
+	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), "did you mean BARO_MAX_WAIT?") {
+		t.Errorf("exit code %d, %s", code, s.log)
+	}
+}
