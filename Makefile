@@ -89,15 +89,18 @@ vuln: bin/govulncheck
 fmt: bin/golangci-lint ## Format the code
 	@for module in $(MODULES); do (cd $$module && "$(CURDIR)/bin/golangci-lint" fmt ./...); done
 
+# interop/ waits for other people's programs most of its time: it goes beside the rest, and its output after it.
 .PHONY: race
 race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
-	@{ failed=0; \
-		for module in $(filter-out $(PROGRAMS),$(MODULES)); do \
+	@{ failed=0; beside=$$(mktemp); \
+		(cd interop && exec go test -json -race -shuffle=on -timeout=15m ./...) >"$$beside" 2>&1 & job=$$!; \
+		for module in $(filter-out $(PROGRAMS) interop/,$(MODULES)); do \
 			(cd $$module && go test -json -race -shuffle=on -timeout=15m ./...) || failed=1; \
 		done; \
 		go test -json -race -shuffle=on -timeout=15m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
 		go test -json -race -shuffle=on -timeout=15m ./engineio -args -front || failed=1; \
 		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
+		wait $$job || failed=1; cat "$$beside"; rm -f "$$beside"; \
 		exit $$failed; } | bin/tally
 
 .PHONY: prove
