@@ -142,6 +142,7 @@ func TestEnvelopeRefuses(t *testing.T) {
 		`[]`:                            "cannot",
 		`"a"`:                           "cannot",
 		"{\"data\":\"\xff\"}":           "not valid UTF-8",
+		`{"data":"\ud83d"}`:             "half of a surrogate pair",
 		`{"data":{"a":1}}`:              `"data" cannot be a object`,
 		strings.Repeat(`[`, 100_000):    "envelope",
 		`{"data":"a","time":"morning"}`: "envelope",

@@ -72,6 +72,9 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &e); err != nil {
 		return invalidJSON(err)
 	}
+	if at := jsonstring.LoneSurrogate(data); at >= 0 {
+		return &InvalidError{What: "envelope", Reason: fmt.Sprintf("at byte %d: half of a surrogate pair is no character", at+1)}
+	}
 	read := Message{Offset: e.Offset, Epoch: e.Epoch, ID: e.ID, Event: e.Event, User: e.User, Time: e.Time}
 	switch {
 	case (e.Data == nil) == (e.Base64 == nil):

@@ -165,7 +165,7 @@ func (k *Keys) Find(text string) (Grant, error) {
 	stored, known := k.keys[id] // the zero key's hash is nobody's
 	hash := sha256.Sum256([]byte(text))
 	if subtle.ConstantTimeCompare(hash[:], stored.hash[:]) != 1 || !known {
-		return Grant{}, refuse(ErrSignature, "there is no such API key")
+		return Grant{}, refuse(ErrUnknownKey, "there is no such API key")
 	}
 	return stored.grant, nil
 }

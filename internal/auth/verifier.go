@@ -106,6 +106,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if len(token) > v.maxBytes {
 		return Identity{}, refuse(ErrTooLong, fmt.Sprintf("it has %d bytes, the limit is %d", len(token), v.maxBytes))
 	}
+	if IsKey(token) {
+		return Identity{}, refuse(ErrMalformed, "it is an API key, which is for the HTTP API: a token is needed")
+	}
 	c, err := parseCompact(token)
 	if err != nil {
 		return Identity{}, err

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -71,6 +72,7 @@ type CallRequest struct {
 // call is a call under way. Its fields but done are guarded by calls.mu.
 type call struct {
 	Call
+	number  uint64 // in the order in which they came
 	user    string
 	timeout time.Duration
 	until   time.Time // how long it may be held; zero: it may not
@@ -84,8 +86,9 @@ type call struct {
 // calls are those under way, and the answers of those that were held.
 type calls struct {
 	mu   sync.Mutex
+	last uint64 // number
 	byID map[string]*call
-	held map[string][]*call // by user
+	held map[string][]*call // by user; of each in the order of their numbers
 
 	bytes int64 // of the data of byID, and of its answers
 }
@@ -182,6 +185,8 @@ func (r *Registry) begin(k *call, target *Client) error {
 		r.calls.mu.Unlock()
 		return ErrCalls.With("the calls that are under way take too much memory")
 	}
+	r.calls.last++
+	k.number = r.calls.last
 	r.calls.byID[k.ID] = k
 	r.calls.bytes += int64(len(k.Data))
 	if target == nil {
@@ -210,7 +215,9 @@ func (r *Registry) hold(k *call) {
 	default:
 		close(k.parked)
 	}
-	r.calls.held[k.user] = append(r.calls.held[k.user], k)
+	all := r.calls.held[k.user]
+	at, _ := slices.BinarySearchFunc(all, k, func(a, b *call) int { return cmp.Compare(a.number, b.number) })
+	r.calls.held[k.user] = slices.Insert(all, at, k)
 	r.within(k, time.Until(k.until))
 }
 

@@ -73,7 +73,11 @@ func (r *Registry) Identify(ctx context.Context, h Hello) (*Identity, error) {
 func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity, error) {
 	switch {
 	case h.Token != "" && r.config.Verifier != nil:
-		identity, err := r.config.Verifier.Verify(ctx, h.Token)
+		var identity auth.Identity
+		err := r.config.Attempts.Try(h.Remote, func() (err error) {
+			identity, err = r.config.Verifier.Verify(ctx, h.Token)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -105,6 +105,7 @@ func ErrorOf(err error) *Error {
 		{channel.ErrTooManyChannels, ErrChannels},
 		{channel.ErrClosed, ErrStopping},
 		{auth.ErrUnavailable, ErrKeys},
+		{auth.ErrTooMany, ErrRate},
 		{auth.ErrForbidden, ErrForbidden},
 		{auth.ErrExpired, ErrExpired},
 		{auth.ErrInvalid, ErrCredentials},

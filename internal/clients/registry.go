@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Hub      *channel.Hub   // needed
 	Verifier *auth.Verifier // of tokens. nil: none are verified
+	Attempts *auth.Attempts // bounds wrong tokens. nil: nothing does
 	// Anonymous lets clients in of whom nothing says who they are.
 	Anonymous bool
 	Rules     []Rule

@@ -70,6 +70,9 @@ type Config struct {
 	MaxConnections int
 	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
 	QueueBytes int
+	// MaxFailures is how many wrong API keys, and as many wrong tokens, are looked at from one public address in a minute; see
+	// [auth.Attempts]. 100; negative: any number.
+	MaxFailures int
 	// MaxWait is how long a long poll may wait, and a call for its answer. 60 s.
 	MaxWait time.Duration
 	// Heartbeat is after how long a silent stream gives a sign of life. 25 s.
@@ -106,6 +109,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConnections, 65_536)
 	setDefault(&c.MaxHandshakes, 256)
 	setDefault(&c.QueueBytes, 1<<20)
+	setDefault(&c.MaxFailures, 100)
 	setDefault(&c.MaxWait, time.Minute)
 	setDefault(&c.Heartbeat, 25*time.Second)
 	setDefault(&c.HeaderTimeout, 10*time.Second)
@@ -122,6 +126,14 @@ func (c Config) withDefaults() Config {
 	}
 	c.Anonymous = c.Anonymous || c.Dev
 	return c
+}
+
+// attempts bounds wrong credentials; nil: nothing does.
+func (c *Config) attempts() *auth.Attempts {
+	if c.MaxFailures < 0 {
+		return nil
+	}
+	return auth.NewAttempts(c.MaxFailures)
 }
 
 // Check says what is wrong with the configuration, as [New] would, and opens nothing but files of keys and certificates.

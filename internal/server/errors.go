@@ -45,6 +45,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", strconv.Itoa(int(s.returnAfter().Seconds())+1))
 	}
+	if limited, ok := errors.AsType[*auth.Error](err); ok && limited.After > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(limited.After.Seconds())+1))
+	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="baro"`)
 	}

@@ -165,6 +165,6 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q que
 		panic(http.ErrAbortHandler) // the client has gone, or half of it: it must not take silence for an answer
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, r, explain(r, err))
 	}
 }

@@ -28,14 +28,34 @@ func (s *Server) identify(r *http.Request, transport string) (*clients.Identity,
 	return identity, h, err
 }
 
+// explain has whoever was refused for want of a token, and has shown an API key, know the difference.
+func explain(r *http.Request, err error) error {
+	if !errors.Is(err, clients.ErrCredentials) {
+		return err
+	}
+	if key, missing := auth.KeyOf(r); missing != nil || !auth.IsKey(key) {
+		return err
+	}
+	return clients.ErrCredentials.With("what is shown is an API key, which is for backends: for " + apiRoot + ", and to publish; who reads needs a token")
+}
+
 // backend says what a backend may that sends a request with an API key. Without a key the error is of the kind [auth.ErrMissing].
 func (s *Server) backend(r *http.Request) (auth.Grant, error) {
 	text, err := auth.KeyOf(r)
 	if err != nil {
 		return auth.Grant{}, err
 	}
+	if s.config.Keys == nil && s.config.Dev {
+		s.needsNoKey.Do(func() { s.log.Info("an API key was shown: in development none is needed, and none is looked at") })
+		return auth.Grant{}, auth.ErrMissing
+	}
 	if s.config.Keys == nil {
 		return auth.Grant{}, clients.ErrCredentials.With("this server knows no API keys")
 	}
-	return s.config.Keys.Find(text)
+	var grant auth.Grant
+	err = s.wrongKeys.Try(r.RemoteAddr, func() (err error) {
+		grant, err = s.config.Keys.Find(text)
+		return err
+	})
+	return grant, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/jsonstring"
 	"baro.dev/ws"
 )
 
@@ -119,6 +120,9 @@ func parseFrame(m ws.Message) (f commandFrame, err error) {
 			return commandFrame{ID: f.ID}, badRequest("invalid_frame", fmt.Sprintf("%q cannot be a %s", wrong.Field, wrong.Value))
 		}
 		return commandFrame{}, badRequest("invalid_frame", "a frame is one JSON object: "+err.Error())
+	}
+	if at := jsonstring.LoneSurrogate(m.Data); at >= 0 {
+		return commandFrame{ID: f.ID}, badRequest("invalid_frame", fmt.Sprintf("at byte %d: half of a surrogate pair is no character", at+1))
 	}
 	n := 0
 	for _, there := range []bool{

@@ -89,10 +89,37 @@ func TestMultiplexContents(t *testing.T) {
 		{`"base64":""`, `"base64":""`},
 		{`"json":{"n":[1.50,null]}`, `"data":"{\"n\":[1.50,null]}"`},
 		{`"json":null`, `"data":"null"`},
-		{`"data":"\ud800"`, `"data":"�"`}, // as JavaScript sends half a character
+		{`"data":"\ud83d\ude42"`, `"data":"🙂"`},
 	} {
 		k.must("publish", `{"channel":"a",`+test.said+`}`, nil)
 		k.expect("message", test.want)
+	}
+}
+
+// Half of a surrogate pair, which JavaScript says where a character was cut in two, is refused and not replaced.
+func TestHalfACharacter(t *testing.T) {
+	s, as := startAPI(t, Config{Dev: true})
+	overBoth(t, func(t *testing.T, transport string) {
+		k := mustTalk(t, s, transport, "")
+		code := map[string]string{"ws": "invalid_frame", "socket.io": "invalid_data"}[transport]
+		k.refused(code, "publish", `{"channel":"a","data":"\ud83d"}`)
+		k.refused(code, "publish", `{"channel":"a","data":"x\ude42 "}`)
+		if transport == "ws" {
+			k.refused(code, "publish", `{"channel":"a","json":["\ud83d"]}`)
+		}
+	})
+	c := dialSocket(t, s, "/c/a", &ws.DialOptions{Subprotocols: []string{subprotocolJSON}})
+	if err := c.Write(t.Context(), ws.Text, []byte(`{"data":"\ud83d"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if m := readSocket(t, c); !strings.Contains(string(m.Data), "surrogate") {
+		t.Errorf("%s", m.Data)
+	}
+	as("all").refused(400, "invalid_body", "publish", `{"channel":"a","data":"\ud83d"}`)
+	as("all").refused(400, "invalid_body", "publish", `{"channel":"\ud83d","data":"x"}`)
+	as("all").refused(400, "invalid_body", "call", `{"user":"a","method":"m","data":{"\ude42":1}}`)
+	if i, _ := s.Hub().Info("a"); i.Position.Offset != 0 {
+		t.Errorf("%d messages were published", i.Position.Offset)
 	}
 }
 

@@ -30,9 +30,12 @@ type Server struct {
 	verifier *auth.Verifier // nil: no tokens are verified
 	backends *backends
 	origins  *origins
-	console  *console.Console
-	metrics  *metrics.Metrics
-	store    *watchedStore // nil: messages are kept in memory alone
+	// wrongKeys are counted beside wrong tokens, so that those of users are not the backend's trouble.
+	wrongKeys  *auth.Attempts // nil: not at all
+	needsNoKey sync.Once      // to say so
+	console    *console.Console
+	metrics    *metrics.Metrics
+	store      *watchedStore // nil: messages are kept in memory alone
 
 	streams     *streams
 	sockets     *sockets
@@ -136,8 +139,9 @@ func (s *Server) open() error {
 		s.store = &watchedStore{Store: o.Store, metrics: s.metrics}
 		o.Store = s.store
 	}
+	s.wrongKeys = s.config.attempts()
 	c := clients.Config{
-		Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
+		Verifier: s.verifier, Attempts: s.config.attempts(), Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
 		AskConnect: s.config.Webhooks.Connect != nil, AskHeaders: s.config.Webhooks.ConnectHeaders,
 	}
 	if s.backends.sender != nil {

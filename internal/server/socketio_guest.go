@@ -8,6 +8,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/jsonstring"
 	"baro.dev/socketio"
 	"baro.dev/socketio/parser"
 )
@@ -71,6 +72,10 @@ func (g *guest) onPublish(e *socketio.Event) {
 	}
 	if err != nil {
 		g.acknowledge(e, nil, err)
+		return
+	}
+	if at := jsonstring.LoneSurrogate([]byte(data.String())); at >= 0 {
+		g.acknowledge(e, nil, badRequest("invalid_data", "half of a surrogate pair is no character"))
 		return
 	}
 	var m channel.Message

@@ -48,7 +48,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 	}
 	if err != nil {
 		refuseUpgrade(w, true)
-		s.fail(w, r, err)
+		s.fail(w, r, explain(r, err))
 		return
 	}
 	// The connection outlives what bounds a request.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"baro.dev/internal/jsonstring"
 )
 
 // MaxDepth is how deep arrays and objects may be within one another.
@@ -50,6 +52,9 @@ func (r *Reader[T]) Read(data []byte) (value T, err error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(data, &whole); err != nil {
 		return value, &Error{Reason: reasonOf(err, len(data))}
+	}
+	if at := jsonstring.LoneSurrogate(data); at >= 0 {
+		return value, &Error{Reason: fmt.Sprintf("at byte %d: half of a surrogate pair is no character", at+1)}
 	}
 	w := walker{data: data}
 	if err := w.value(r.root, nil); err != nil {

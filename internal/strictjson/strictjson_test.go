@@ -69,6 +69,8 @@ func TestMistakes(t *testing.T) {
 		{`"x"`, `it must be an object`},
 		{`1`, `it must be an object`},
 		{"{\"messages\":\"\xff\"}", `not valid UTF-8`},
+		{`{"messages":[{"channel":"\ud83d"}]}`, `at byte 26: half of a surrogate pair`},
+		{`{"messages":[{"json":["\ude42"]}]}`, `half of a surrogate pair`},
 		{`{"messages":{}}`, `messages: it must be an array`},
 		{`{"messages":null}`, `messages: it is null; leave it out instead`},
 		{`{"messages":[0]}`, `messages[0]: it must be an object`},

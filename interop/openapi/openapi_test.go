@@ -195,6 +195,33 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// What the server refuses for its members' sake the document refuses, too; what it takes, though odd, is in the document.
+func TestDocumentOfLists(t *testing.T) {
+	b, _ := newBackend(t)
+	for _, c := range []struct {
+		status     int
+		path, body string
+	}{
+		{400, "subscribe", `{"users":[],"channel":"a"}`},
+		{400, "subscribe", `{"clients":[],"channel":"a"}`},
+		{400, "unsubscribe", `{"users":[],"clients":[],"channel":"a"}`},
+		{400, "disconnect", `{"users":[]}`},
+		{400, "broadcast", `{"users":[],"message":{"data":"x"}}`},
+		{400, "broadcast", `{"channels":[],"message":{"data":"x"}}`},
+		{400, "broadcast", `{"users":["a"],"channels":["a"],"message":{"data":"x"}}`},
+		{200, "subscribe", `{"users":[],"clients":["x"],"channel":"a"}`},
+		{200, "disconnect", `{"users":["x"],"clients":[]}`},
+		{200, "broadcast", `{"users":[],"channels":["a"],"message":{"data":"x"}}`},
+		{200, "batch", `{"messages":[]}`},
+	} {
+		b.post(c.status, c.path, c.body)
+		err := b.document.request(b.request(http.MethodPost, c.path, c.body), root+c.path, []byte(c.body))
+		if (err == nil) != (c.status == 200) {
+			t.Errorf("%s %s is answered with %d; the document says %v", c.path, c.body, c.status, err)
+		}
+	}
+}
+
 // documented are the operations and statuses of the document.
 func (b *backend) documented() (all []string) {
 	var document struct {
