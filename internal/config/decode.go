@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"baro.dev/internal/strictjson"
@@ -55,44 +55,6 @@ type decoder struct {
 // entry takes a key and its value, and says whether there is such a key.
 type entry func(key string, value ast.Node, at string) (known bool)
 
-// parse gives the mapping that the file is; nil for an empty file.
-func (d *decoder) parse(text []byte) ast.Node {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		m := &MistakeError{File: d.file, Err: errors.New(firstLine(err.Error()))}
-		if e, ok := errors.AsType[syntaxError](err); ok {
-			m.Err = errors.New(e.GetMessage())
-			m.place(e.GetToken())
-		}
-		d.mistakes = append(d.mistakes, m)
-		return nil
-	}
-	var root ast.Node
-	for _, doc := range file.Docs {
-		if doc.Body == nil {
-			continue
-		}
-		if root != nil {
-			d.fail(doc.Body, "", errors.New("there is a second document in the file"))
-			return nil
-		}
-		root = doc.Body
-	}
-	return root
-}
-
-// syntaxError is what the errors of the parser are.
-type syntaxError interface {
-	error
-	GetToken() *token.Token
-	GetMessage() string
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
 func (m *MistakeError) place(t *token.Token) {
 	if t != nil && t.Position != nil {
 		m.Line, m.Column = t.Position.Line, t.Position.Column
@@ -100,17 +62,21 @@ func (m *MistakeError) place(t *token.Token) {
 }
 
 func (d *decoder) fail(n ast.Node, key string, err error) {
-	if len(d.mistakes) >= maxMistakes {
-		return
-	}
-	m := &MistakeError{File: d.file, Key: key, Err: err}
+	m := &MistakeError{Key: key, Err: err}
 	if n != nil {
 		if mapping, ok := n.(*ast.MappingNode); ok && len(mapping.Values) > 0 {
 			n = mapping.Values[0].Key // the token of a mapping is its first colon
 		}
 		m.place(n.GetToken())
 	}
-	d.mistakes = append(d.mistakes, m)
+	d.add(m)
+}
+
+func (d *decoder) add(m *MistakeError) {
+	m.File = d.file
+	if len(d.mistakes) < maxMistakes {
+		d.mistakes = append(d.mistakes, m)
+	}
 }
 
 // mapping has each do something with every key. Those that it does not know are mistakes, with the nearest of known.
@@ -130,7 +96,7 @@ func (d *decoder) mapping(n ast.Node, at string, known []string, each entry) {
 		case seen[key]:
 			d.fail(pair.Key, join(at, key), errors.New("it is there twice"))
 		case !each(key, pair.Value, join(at, key)):
-			d.fail(pair.Key, join(at, key), errors.New("there is no such key: "+strictjson.Suggest(key, known)))
+			d.fail(pair.Key, join(at, key), errors.New("there is no such key: "+suggest(key, at, known)))
 		}
 		seen[key] = true
 	}
@@ -150,6 +116,23 @@ func (d *decoder) origin(n ast.Node) Origin {
 	}
 	return o
 }
+
+// suggest says which key was meant, or which there are.
+func suggest(key, at string, known []string) string {
+	for _, sep := range []string{"_", "-", "."} { // as in flags and variables
+		if group, rest, ok := strings.Cut(key, sep); at == "" && ok && slices.Contains(groups, group) && slices.Contains(known, group) {
+			return fmt.Sprintf("did you mean %s: {%s: …}?", group, rest)
+		}
+	}
+	hint := strictjson.Suggest(key, known)
+	if strings.HasPrefix(hint, "there are") && len(known) > maxTold {
+		return "baro config example shows all"
+	}
+	return hint
+}
+
+// maxTold is of how many keys a mistake tells all.
+const maxTold = 16
 
 func join(at, key string) string {
 	if at == "" {
@@ -281,8 +264,6 @@ func instead(n ast.Node) string {
 		return ", but there are keys and values"
 	case *ast.SequenceNode:
 		return ", but there is a list"
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
-		return "; anchors, aliases, merges and tags are not taken"
 	}
 	return ""
 }

@@ -55,7 +55,7 @@ func (k *Key) schema() map[string]any {
 	case KindBoolean:
 		s["enum"] = []any{true, false, "true", "false"}
 	case KindInteger:
-		s["type"], s["pattern"] = []string{"integer", "string"}, `^[+-]?[0-9]+$`
+		s["type"], s["pattern"] = []string{"integer", "string"}, `^[+-]?[0-9][0-9a-fA-FxXoO_]*$`
 	case KindNumber:
 		s["type"], s["pattern"] = []string{"number", "string"}, `^[+-]?([0-9_.eE+-]+|[iI]nf(inity)?|0[xX][0-9a-fA-F_.pP+-]+)$`
 	case KindDuration:
