@@ -21,6 +21,7 @@ var recipientsPool = sync.Pool{New: func() any { return new(recipients) }}
 func (e *Server) Broadcast(to []*Session, p *Prepared, volatile bool) {
 	e.init()
 	all := recipientsPool.Get().(*recipients)
+	sockets := 0
 	for _, s := range to {
 		s.mu.Lock()
 		if s.state != open || volatile && !s.writable() {
@@ -30,13 +31,19 @@ func (e *Server) Broadcast(to []*Session, p *Prepared, volatile bool) {
 		switch l := s.link.(type) {
 		case socketLink:
 			all[s.format] = append(all[s.format], l.Socket)
+			sockets++
 			s.mu.Unlock()
 		case nil:
+			s.meterSentPrepared(p)
 			_ = s.added(s.poll.addPrepared(p)) // unlocks
 		default:
+			s.meterSentPrepared(p)
 			_ = l.sendPrepared(p)
 			s.mu.Unlock()
 		}
+	}
+	if e.Meter != nil && sockets > 0 {
+		e.Meter.Sent(WebSocket, sockets*len(p.messages), sockets*p.size)
 	}
 	for format, sockets := range all {
 		if len(sockets) == 0 {

@@ -22,7 +22,7 @@ type beat struct {
 	look      time.Duration // when the heart looks
 	scheduled bool          // it will
 	sign      atomic.Bool   // something has come since
-	last      atomic.Int64  // when something came last, of protocol 3
+	last      atomic.Int64  // of protocol 3, when something came last; of 4, when the last ping left
 }
 
 // heard notes that something has come.
@@ -53,12 +53,17 @@ func (s *Session) look(at time.Duration) {
 	s.server.heart.schedule(s, at)
 }
 
-// ponged notes the answer to a ping.
-func (s *Session) ponged() {
+// ponged notes the answer to a ping, which has come over a transport.
+func (s *Session) ponged(transport string) {
+	now := s.server.heart.now()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.beat.pinged && s.state == open {
-		s.beats(s.server.heart.now())
+	answer := s.beat.pinged && s.state == open
+	if answer {
+		s.beats(now)
+	}
+	s.mu.Unlock()
+	if m := s.server.Meter; m != nil && answer {
+		m.RoundTrip(transport, now-time.Duration(s.beat.last.Load()))
 	}
 }
 
@@ -126,6 +131,7 @@ func (s *Session) tick(now time.Duration) {
 		ping = true
 		b.pinged, b.extended = true, false
 		b.sign.Store(false)
+		b.last.Store(int64(now))
 		timeout := s.server.set.PingTimeout
 		b.due = max(b.due, now-min(maxLate, timeout/4)) + timeout
 		at = b.due

@@ -27,6 +27,7 @@ func (m *Message) packet() payload.Packet {
 type Prepared struct {
 	messages []Message
 	size     int
+	sent     func() // of OnSent
 	streams  [4]struct {
 		once sync.Once
 		all  []byte
@@ -47,10 +48,17 @@ func NewPrepared(messages ...Message) *Prepared {
 	return p
 }
 
+// OnSent is [ws.PreparedMessage.OnSent], for those who get the messages over WebSocket by a [Server.Broadcast].
+func (p *Prepared) OnSent(sent func()) { p.sent = sent }
+
 // webSocket returns the messages as WebSocket messages of a format, which leave as one.
 func (p *Prepared) webSocket(format payload.Format) (*ws.PreparedMessage, error) {
 	f := &p.frames[format]
-	f.once.Do(func() { f.all, f.err = together(format, p.messages) })
+	f.once.Do(func() {
+		if f.all, f.err = together(format, p.messages); f.err == nil && p.sent != nil {
+			f.all.OnSent(p.sent)
+		}
+	})
 	return f.all, f.err
 }
 

@@ -310,7 +310,7 @@ func (s *Session) receivePost(w http.ResponseWriter, r *http.Request, p *polling
 				return &CloseError{TransportError, errGone}
 			}
 		}
-		if why := s.receive(packet); why != nil {
+		if why := s.receive(packet, Polling); why != nil {
 			return why
 		}
 		if s.ended() {

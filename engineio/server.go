@@ -46,6 +46,8 @@ type Server struct {
 	// OnConnectionError is called for each request that is refused, before it is answered (connection_error). Its calls may be
 	// concurrent. It is not told of requests that come while the server closes, and are answered 503.
 	OnConnectionError func(r *http.Request, err *ConnectionError)
+	// Meter is told of what passes. nil: nobody is.
+	Meter Meter
 	// CORSOption is how the log calls Options.CORS, for a package above that has it elsewhere. "": Options.CORS.
 	CORSOption string
 	// Handler answers the requests for other paths than Options.Path. nil: they are not found.

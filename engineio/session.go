@@ -49,6 +49,10 @@ func (s *Session) RemoteAddr() net.Addr { return s.addr }
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.transport()
+}
+
+func (s *Session) transport() string {
 	if s.link != nil {
 		return s.link.name()
 	}
@@ -59,6 +63,10 @@ func (s *Session) Transport() string {
 func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.buffered()
+}
+
+func (s *Session) buffered() int {
 	switch {
 	case s.link != nil:
 		return s.link.buffered()
@@ -95,6 +103,7 @@ func (s *Session) Send(messages ...Message) error {
 		return ErrClosed
 	}
 	var err error
+	s.meterSent(messages)
 	switch l := s.link; {
 	case l != nil && len(messages) == 1:
 		err = l.send(messages[0].packet(), messages[0].Uncompressed)
@@ -119,6 +128,7 @@ func (s *Session) SendPrepared(p *Prepared) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	s.meterSentPrepared(p)
 	if s.link != nil {
 		err := s.link.sendPrepared(p)
 		s.mu.Unlock()
@@ -255,10 +265,13 @@ func (s *Session) tellEnded(why *CloseError) {
 	}
 }
 
-// receive handles a packet.
-func (s *Session) receive(p payload.Packet) *CloseError {
+// receive handles a packet that has come over a transport.
+func (s *Session) receive(p payload.Packet, transport string) *CloseError {
 	switch p.Type {
 	case payload.Message:
+		if m := s.server.Meter; m != nil {
+			m.Received(transport, 1, len(p.Data))
+		}
 		s.deliver(Message{Data: p.Data, Binary: p.Binary})
 	case payload.Ping:
 		if s.format.Protocol() != 3 {
@@ -269,7 +282,7 @@ func (s *Session) receive(p payload.Packet) *CloseError {
 		if s.format.Protocol() == 3 {
 			return &CloseError{TransportError, errHeartbeat}
 		}
-		s.ponged()
+		s.ponged(transport)
 		return nil
 	case payload.Close:
 		return &CloseError{Reason: TransportClose}

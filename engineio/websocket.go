@@ -128,14 +128,18 @@ func (n *newcomer) served() {
 	}
 }
 
-// frame handles what comes over the WebSocket of the session.
-func (s *Session) frame(_ *ws.Socket, m ws.Message) {
+// frame handles what comes over the WebSocket of the session, or over its stream, which is no socket.
+func (s *Session) frame(c *ws.Socket, m ws.Message) {
+	transport := WebSocket
+	if c == nil {
+		transport = WebTransport
+	}
 	p, err := s.format.DecodeMessage(m.Data, m.Type == ws.Binary)
 	var why *CloseError
 	if err != nil {
 		why = &CloseError{ParseError, fmt.Errorf("engineio: %w", err)}
 	} else {
-		why = s.receive(p)
+		why = s.receive(p, transport)
 	}
 	if why == nil {
 		return

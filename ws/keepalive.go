@@ -38,17 +38,22 @@ func (c *core) pong(payload []byte) {
 
 // ponged wakes who waits for the pong, and for those to earlier pings: a peer may answer the latest alone (5.5.3). It
 // reports whether the pong was asked for, even if nobody waits for it.
-func (c *core) ponged(payload []byte) bool {
+func (c *core) ponged(payload []byte) (asked bool) {
 	if len(payload) != 8 {
 		return false // unsolicited
 	}
 	n := binary.BigEndian.Uint64(payload)
+	id, left := uint32(n>>32), uint32(n)
+	defer func() {
+		if asked && c.set.onPong != nil {
+			c.measure(left)
+		}
+	}()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n <= uint64(c.lastPong) || n > uint64(c.lastPing) {
+	if id <= c.lastPong || id > c.lastPing {
 		return false
 	}
-	id := uint32(n)
 	c.lastPong = id
 	for len(c.pings) > 0 && c.pings[0].id <= id {
 		answered := c.pings[0]
@@ -76,10 +81,26 @@ func (c *core) ping(w *pingWaiter) error {
 		c.rare().pings = append(c.pings, w)
 	}
 	var payload [8]byte
-	binary.BigEndian.PutUint64(payload[:], uint64(c.lastPing))
+	binary.BigEndian.PutUint32(payload[:], c.lastPing)
+	binary.BigEndian.PutUint32(payload[4:], c.set.pingTime())
 	c.encode(&c.out, frame.Header{Opcode: frame.Ping, Fin: true, Length: len(payload)}, payload[:])
 	c.kick() // unlocks
 	return nil
+}
+
+// pingTick is the unit of the time in a ping. What was a second ago has to be told from what was days ago.
+const pingTick = 10 * time.Microsecond
+
+// pingTime is the time, for a ping to carry it: so no connection has to remember when it left. What it counts from is nobody's business.
+func (s *settings) pingTime() uint32 {
+	return s.pingStart + uint32(time.Since(started)/pingTick)
+}
+
+// measure tells how long the answer to a ping took that left at a time, by the word of the peer.
+func (c *core) measure(left uint32) {
+	if took := time.Duration(c.set.pingTime()-left) * pingTick; took <= c.set.pingTimeout {
+		c.set.onPong(took)
+	}
 }
 
 // forget stops waiting.

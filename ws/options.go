@@ -3,6 +3,7 @@ package ws
 import (
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -43,6 +44,9 @@ type Keepalive struct {
 	Interval time.Duration
 	// Timeout is the time to answer. 0 means 15 s.
 	Timeout time.Duration
+	// OnPong, if set, is told how long a peer took to answer a ping, to about 10 µs; a late answer, or one to a ping before the
+	// latest that was answered, is left out. It is called by whoever reads, which may be an event loop: it must not block.
+	OnPong func(roundTrip time.Duration)
 }
 
 // Policy says what Send does with a message that does not fit into the write queue.
@@ -122,6 +126,8 @@ type settings struct {
 	idleTimeout  time.Duration
 	pingInterval time.Duration
 	pingTimeout  time.Duration
+	pingStart    uint32
+	onPong       func(time.Duration)
 	maxQueue     int
 	full         Policy
 	logger       *slog.Logger
@@ -167,6 +173,8 @@ func newSettings(l Limits, k Keepalive, q Queue, c Compression, logger *slog.Log
 		idleTimeout:  or(l.IdleTimeout, 0, 0),
 		pingInterval: or(k.Interval, defaultPingInterval, 0),
 		pingTimeout:  or(k.Timeout, defaultPingTimeout, defaultPingTimeout),
+		pingStart:    rand.Uint32(),
+		onPong:       k.OnPong,
 		full:         q.Full,
 		logger:       logger,
 	}

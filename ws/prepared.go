@@ -17,6 +17,7 @@ type PreparedMessage struct {
 	frame []byte    // for connections without compression
 	parts []Message // if there are several
 	plain bool      // it is never compressed
+	sent  func()    // of OnSent
 
 	mu         sync.Mutex
 	compressed map[variant]packed
@@ -63,6 +64,11 @@ func NewPreparedMessages(messages ...Message) (*PreparedMessage, error) {
 	}
 	return p, nil
 }
+
+// OnSent has sent called each time that a Publish or a Multicast of the message is over for the connections of one event loop, or for those
+// without one: their peers, or their queues, have it. It is for those who measure how long that takes. It may be called by the event loop
+// and must not block. OnSent is to be called before the message is sent.
+func (p *PreparedMessage) OnSent(sent func()) { p.sent = sent }
 
 // Uncompressed returns a message like p that is sent without compression, whatever was agreed.
 func (p *PreparedMessage) Uncompressed() *PreparedMessage {

@@ -167,9 +167,17 @@ func (h *hub) deliverPending() {
 // deliverNow delivers on the caller's goroutine.
 func (h *hub) deliverNow() {
 	h.delivering.Lock()
-	h.deliver((*Socket).flushRun)
+	sent := h.deliver((*Socket).flushRun)
 	h.delivering.Unlock()
+	tell(sent)
 	h.rewake()
+}
+
+// tell calls what OnSent was given.
+func tell(sent []func()) {
+	for _, f := range sent {
+		f()
+	}
 }
 
 // rewake is called after delivering: whoever was woken meanwhile has not waited.
@@ -188,7 +196,7 @@ func (s *Server) portableHub() *hub {
 	defer s.mu.Unlock()
 	if s.portable == nil {
 		h := newHub()
-		h.wake = func() { go h.tryDeliver((*Socket).flushRun) }
+		h.wake = func() { go func() { tell(h.tryDeliver((*Socket).flushRun)) }() }
 		s.portable = h
 	}
 	return s.portable
@@ -208,17 +216,19 @@ func (h *hub) leave(s *Socket) {
 }
 
 // tryDeliver delivers, unless somebody else does, who will see to what has come since.
-func (h *hub) tryDeliver(later func(*Socket)) {
+func (h *hub) tryDeliver(later func(*Socket)) (sent []func()) {
 	if h.delivering.TryLock() {
-		h.deliver(later)
+		sent = h.deliver(later)
 		h.delivering.Unlock()
 		h.rewake()
 	}
+	return sent
 }
 
 // deliver sends what is pending. delivering is held. Publications on one topic that follow one another are sent as
-// one; if there is more than one such run, later is called for each connection, and has to flush it.
-func (h *hub) deliver(later func(*Socket)) {
+// one; if there is more than one such run, later is called for each connection, and has to flush it. After that the caller calls
+// what it is given.
+func (h *hub) deliver(later func(*Socket)) (sent []func()) {
 	h.mu.Lock()
 	all := h.pending
 	h.pending, h.spare, h.bytes = h.spare[:0], nil, 0
@@ -230,12 +240,18 @@ func (h *hub) deliver(later func(*Socket)) {
 			n++
 		}
 		h.deliverRun(rest[:n], n == len(all), later)
+		for i := range rest[:n] {
+			if f := rest[i].m.sent; f != nil {
+				sent = append(sent, f)
+			}
+		}
 		rest = rest[n:]
 	}
 	clear(all)
 	h.mu.Lock()
 	h.spare, h.busy = all[:0], false
 	h.mu.Unlock()
+	return sent
 }
 
 // maxRun is how many bytes are sent as one at most.

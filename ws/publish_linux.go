@@ -6,6 +6,7 @@ import "baro.dev/internal/eventloop"
 type loopHub struct {
 	*hub
 	conn eventloop.Conn
+	sent []func() // to be called at the end of the turn
 }
 
 func newLoopHub(l *eventloop.Loop) *loopHub {
@@ -17,13 +18,19 @@ func newLoopHub(l *eventloop.Loop) *loopHub {
 
 // Attend implements eventloop.Handler.
 func (h *loopHub) Attend() {
-	h.tryDeliver(func(s *Socket) { s.place.conn.Dirty() })
+	h.conn.Dirty() // before the connections, to be flushed after them
+	h.sent = append(h.sent, h.tryDeliver(func(s *Socket) { s.place.conn.Dirty() })...)
+}
+
+// Flush implements eventloop.Handler.
+func (h *loopHub) Flush() {
+	tell(h.sent)
+	h.sent = nil
 }
 
 // The rest of eventloop.Handler is not asked for.
 
 func (h *loopHub) Ready(bool, bool, bool) {}
-func (h *loopHub) Flush()                 {}
 func (h *loopHub) Expire()                {}
 func (h *loopHub) Drain()                 {}
 

@@ -222,6 +222,15 @@ func (s *Server) Len() int {
 	return s.count
 }
 
+// Buffered returns the number of bytes that wait in the queues of all connections, because the peers or the network are slow.
+func (s *Server) Buffered() int {
+	n := 0
+	for _, c := range s.sockets() {
+		n += c.Buffered()
+	}
+	return n
+}
+
 // sockets returns all connections.
 func (s *Server) sockets() []*Socket {
 	s.mu.Lock()
