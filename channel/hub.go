@@ -13,6 +13,8 @@ type Hub struct {
 	bytes   atomic.Int64 // what the histories of all channels take
 	rules   atomic.Pointer[rules]
 
+	subscriptions atomic.Int64
+
 	reloading sync.Mutex   // held while the rules are replaced; before mu
 	storing   sync.RWMutex // held while the store is asked
 	ended     bool         // the store is closed, or about to be; guarded by storing
@@ -60,15 +62,16 @@ func (h *Hub) Close() error {
 
 // Stats is what a hub holds at a moment.
 type Stats struct {
-	Channels int   // idle ones too
-	Bytes    int64 // of all histories and idempotency keys, about
+	Channels      int   // idle ones too
+	Bytes         int64 // of all histories and idempotency keys, about
+	Subscriptions int   // to all channels
 }
 
 // Stats says what the hub holds.
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return Stats{Channels: len(h.channels), Bytes: h.bytes.Load()}
+	return Stats{Channels: len(h.channels), Bytes: h.bytes.Load(), Subscriptions: int(h.subscriptions.Load())}
 }
 
 // acquire finds, loads or makes a channel and keeps it from vanishing until it is released.

@@ -82,6 +82,7 @@ func (s *subscribers) add(sub *Subscription) {
 	defer s.mu.Unlock()
 	sub.index = int32(len(s.list))
 	s.list = append(s.list, sub)
+	sub.channel.hub.subscriptions.Add(1)
 	if _, ok := sub.subscriber.(PresenceSubscriber); ok {
 		s.watchers++
 	}
@@ -97,6 +98,7 @@ func (s *subscribers) remove(sub *Subscription) {
 	if sub.index < 0 {
 		return
 	}
+	sub.channel.hub.subscriptions.Add(-1)
 	if _, ok := sub.subscriber.(PresenceSubscriber); ok {
 		s.watchers--
 	}

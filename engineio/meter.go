@@ -5,6 +5,9 @@ import "time"
 // A Meter counts what passes through a [Server]. Its methods come with every message, from any goroutine and with locks held: they must
 // neither block nor call the server or a session.
 type Meter interface {
+	// Opened and Closed are told of sessions that begin and end, over which transport.
+	Opened(transport string)
+	Closed(transport string, err *CloseError)
 	// Received is told of messages of a client: over which transport they came, and how many bytes of data they have.
 	Received(transport string, messages, bytes int)
 	// Sent is told of messages to clients, those too that are dropped at the end of a session.

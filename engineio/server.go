@@ -264,6 +264,9 @@ func (s *Session) appear() {
 // started is called when others know the session.
 func (s *Session) started(r *http.Request) {
 	e := s.server
+	if e.Meter != nil {
+		e.Meter.Opened(s.Transport())
+	}
 	defer s.begin() // deferred, since the handler may end the goroutine
 	if e.set.InitialPacket != "" {
 		_ = s.Send(Message{Data: []byte(e.set.InitialPacket)})

@@ -215,6 +215,9 @@ func (s *Session) finish(why *CloseError) (l link, ended bool) {
 	}
 	s.state = closed
 	l = s.link
+	if m := s.server.Meter; m != nil {
+		m.Closed(s.transport(), why)
+	}
 	var probe *probe
 	var farewell time.Duration
 	if p := s.poll; p != nil {

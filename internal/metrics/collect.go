@@ -16,6 +16,8 @@ type State struct {
 	// What became of events for the backend; those for two endpoints count twice. Queued are those that wait.
 	EventsDelivered, EventsFailed, EventsDropped uint64
 	EventsQueued                                 int
+	// SocketIO has the clients of Socket.IO by the transport they are on at the moment, which changes.
+	SocketIO map[Transport]int
 	// CertificateExpiry is when the first of the certificates in use expires. Zero: there is none.
 	CertificateExpiry time.Time
 }
@@ -74,16 +76,20 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
 	}
+	s := c.state()
 	for t := range Transport(Transports) {
 		for value, d := range trafficDescs {
 			counter(d, c.traffic[t].sum(value), t.String())
 		}
-		gauge(connectionsDesc, float64(c.open[t].Load()), t.String())
+		open := c.open[t].Load()
+		if t.isSocketIO() {
+			open = int64(s.SocketIO[t])
+		}
+		gauge(connectionsDesc, float64(open), t.String())
 	}
 	for source, name := range sourceNames {
 		counter(publishedDesc, c.published.sum(source), name)
 	}
-	s := c.state()
 	ready := 0.0
 	if s.Ready {
 		ready = 1

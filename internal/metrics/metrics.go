@@ -34,7 +34,11 @@ type Metrics struct {
 	store, api, webhooks                                 *prometheus.HistogramVec
 	delivery                                             prometheus.Observer
 	reloaded                                             prometheus.Gauge
+	measured                                             atomic.Int64 // when the message was published that was measured last
 }
+
+// measureEvery is how far apart messages are that are measured: reading the clock takes as long as publishing to a few.
+const measureEvery = time.Millisecond
 
 // Bounds of histograms, in seconds.
 var (
@@ -152,6 +156,16 @@ func (m *Metrics) SlowConsumer(t Transport) { m.slow[t].Inc() }
 // Recovered counts a client that came with a position: ok says that it got everything after it.
 func (m *Metrics) Recovered(t Transport, ok bool) {
 	m.recoveries.WithLabelValues(t.String(), result(ok)).Inc()
+}
+
+// Measures says whether [Metrics.Delivered] is to be told of a message that was published at a time: a thousand times a second at most.
+func (m *Metrics) Measures(published time.Time) bool {
+	at := published.UnixNano()
+	last := m.measured.Load()
+	if d := at - last; d >= 0 && d < int64(measureEvery) {
+		return false
+	}
+	return m.measured.CompareAndSwap(last, at)
 }
 
 // Delivered notes how long a message took from its publishing to the sockets.

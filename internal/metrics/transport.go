@@ -27,6 +27,8 @@ func (t Transport) String() string { return transportNames[t] }
 // pings says whether the server pings over the transport.
 func (t Transport) pings() bool { return t != SSE && t != NDJSON && t != Poll }
 
+func (t Transport) isSocketIO() bool { return t >= SocketIOPolling }
+
 // A Source is how a message came to be published.
 type Source uint8
 
@@ -51,5 +53,5 @@ var knownCodes = map[string]bool{
 	// Those of this project (docs/ws-protocol.md).
 	"4000": true, "4001": true, "4002": true, "4003": true, "4004": true, "4410": true, "4500": true, "4501": true, "4502": true, "4503": true,
 	// Words of transports without codes: who ended it, and why.
-	"client": true, "server": true, "slow": true, "timeout": true, "error": true,
+	"client": true, "server": true, "slow": true, "timeout": true, "error": true, "answered": true,
 }

@@ -110,13 +110,20 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "this is to be asked for with "+rt.method))
 		return
 	}
+	begun := time.Now()
+	operation, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, apiRoot), "/")
+	a.server.metrics.APIRequest(operation, a.answer(w, r, rt, id), time.Since(begun))
+}
+
+// answer answers a request for a route, and returns the status.
+func (a *api) answer(w http.ResponseWriter, r *http.Request, rt route, id string) int {
 	grant, err := a.grant(r)
 	if err == nil {
 		err = grant.Check(rt.scope)
 	}
 	if err != nil {
 		a.fail(w, r, err)
-		return
+		return toProblem(err).Status
 	}
 	r, end := a.server.tracing.continued(r, "api "+rt.name)
 	q := &apiRequest{Request: r, w: w, server: a.server, grant: grant, id: id, limit: a.server.bodyLimit(rt.many)}
@@ -124,15 +131,16 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	end(err)
 	if err != nil {
 		a.fail(w, r, err)
-		return
+		return toProblem(err).Status
 	}
 	if raw, ok := answer.(rawJSON); ok {
-		h.Set("Content-Type", typeJSON)
+		w.Header().Set("Content-Type", typeJSON)
 		w.WriteHeader(status)
 		_, _ = w.Write(raw)
-		return
+		return status
 	}
 	writeJSON(w, status, answer)
+	return status
 }
 
 // fail answers with an error. A body that was not read is not waited for.

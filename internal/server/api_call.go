@@ -53,8 +53,10 @@ func (a *api) call(q *apiRequest, body apiCall) (int, any, error) {
 		Timeout: timeout, Hold: time.Duration(body.Hold), NoWait: true,
 	})
 	if err != nil {
+		a.server.metrics.Called(toProblem(err).Kind())
 		return 0, nil, err
 	}
+	a.server.metrics.Called(outcome(answer))
 	return statusOf(answer), newCallAnswer(answer), nil
 }
 
@@ -93,6 +95,20 @@ func newCallAnswer(a clients.Answer) apiCallAnswer {
 	}
 	answer.Answer.Error = nil
 	return answer
+}
+
+// outcome is what has come of a call so far, in a word.
+func outcome(a clients.Answer) string {
+	switch {
+	case a.State == clients.Answered:
+		return "ok"
+	case a.State != clients.Failed:
+		return "held"
+	}
+	if kind := (&clients.Error{Number: a.Error.Number, Code: a.Error.Code}).Kind(); kind != "backend" {
+		return kind
+	}
+	return "refused" // by the client, in words of its own
 }
 
 // callState tells what has come of a call that was held.

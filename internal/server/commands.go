@@ -11,6 +11,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 )
 
 // What one client may ask for at a time.
@@ -35,17 +36,21 @@ type subscribeOptions struct {
 	Presence bool   `json:"presence"`
 }
 
-func (c *commands) subscribe(name string, o subscribeOptions, begun func(clients.Start)) error {
+func (c *commands) subscribe(t metrics.Transport, name string, o subscribeOptions, begun func(clients.Start)) error {
 	from, err := query{"after": {o.After}}.from(channel.Now())
 	if err != nil {
 		return err
 	}
-	return c.client.Subscribe(name, clients.SubscribeOptions{From: from, Newcomer: o.After == "", Presence: o.Presence}, begun)
+	err = c.client.Subscribe(name, clients.SubscribeOptions{From: from, Newcomer: o.After == "", Presence: o.Presence}, begun)
+	if isPosition(from) {
+		c.server.recovered(t, err)
+	}
+	return err
 }
 
-func (c *commands) publish(name string, m channel.Message) (*published, error) {
+func (c *commands) publish(by metrics.Source, name string, m channel.Message) (*published, error) {
 	_, end := c.server.tracing.begin(context.Background(), "publish", trace.SpanKindServer, attrChannel.String(name), attrTransport.String(c.client.Transport()))
-	sent, err := c.server.put(func() (*channel.Message, error) { return c.client.Publish(name, m) })
+	sent, err := c.server.put(by, func() (*channel.Message, error) { return c.client.Publish(name, m) })
 	end(err)
 	if err != nil {
 		return nil, err

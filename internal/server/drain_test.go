@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/metrics"
 	"baro.dev/ws"
 )
 
@@ -168,7 +169,7 @@ func TestPublishedReachesStreams(t *testing.T) {
 	for range 4 {
 		publishers.Go(func() {
 			for {
-				if _, err := s.put(func() (*channel.Message, error) { return s.hub.Publish("a", channel.Message{Data: []byte("x")}) }); err != nil {
+				if _, err := s.put(metrics.ByHTTP, func() (*channel.Message, error) { return s.hub.Publish("a", channel.Message{Data: []byte("x")}) }); err != nil {
 					return
 				}
 				if accepted.Add(1) == 200 {

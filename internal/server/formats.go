@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/metrics"
 )
 
 // retryMillis is after how long a browser comes back by itself when a stream breaks.
 const retryMillis = "2000"
 
 var sse = format{
+	transport: metrics.SSE,
 	mediaType: typeSSE,
 	message:   sseMessage,
 	heartbeat: []byte(":\n\n"),
@@ -52,6 +54,7 @@ var sseJSON = func() format {
 }()
 
 var ndjson = format{
+	transport: metrics.NDJSON,
 	mediaType: typeNDJSON,
 	message: func(m *channel.Message) []byte {
 		return append(m.AppendJSON(make([]byte, 0, len(m.Data)+160)), '\n')

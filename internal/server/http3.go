@@ -40,7 +40,10 @@ const (
 func newOverUDP(s *Server, config *tls.Config) *overUDP {
 	u := &overUDP{server: s}
 	u.quic = webtransport.NewServer(s, config)
-	u.quic.Admit = func(ctx context.Context, _ *quic.ClientInfo) error { return s.connections.admit(ctx) }
+	u.quic.Admit = func(ctx context.Context, _ *quic.ClientInfo) error {
+		s.metrics.Accepted("quic")
+		return s.connections.admit(ctx)
+	}
 	h := u.quic.HTTP3
 	h.ConnContext = func(ctx context.Context, _ *quic.Conn) context.Context {
 		return context.WithValue(ctx, connectionKey{}, connection{id: s.connections.last.Add(1)})

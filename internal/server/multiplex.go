@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 	"baro.dev/ws"
 )
 
@@ -39,7 +40,7 @@ func newMultiplex(s *Server) *multiplex {
 	x.sockets = ws.Server{
 		Options: ws.AcceptOptions{
 			CheckOrigin: func(*http.Request) error { return nil }, // has been seen to
-			Keepalive:   ws.Keepalive{Interval: s.config.Heartbeat, Timeout: s.config.WriteTimeout},
+			Keepalive:   s.keepalive(metrics.Multiplex),
 			Limits: ws.Limits{
 				MaxMessageSize:   envelopeOverhead*int64(s.config.Channels.MaxMessageBytes) + frameOverhead,
 				HandshakeTimeout: s.config.HeaderTimeout,
@@ -50,7 +51,7 @@ func newMultiplex(s *Server) *multiplex {
 			Logger:      s.log,
 		},
 		OnOpen:    x.open,
-		OnMessage: func(c *ws.Socket, m ws.Message) { c.Data.(*visitor).received(m) },
+		OnMessage: x.received,
 		OnClose:   func(c *ws.Socket, err error) { c.Data.(*visitor).closed(err) },
 		OnRefuse:  s.refusedHandshake,
 	}
@@ -113,7 +114,13 @@ func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) 
 	return a, err
 }
 
+func (x *multiplex) received(c *ws.Socket, m ws.Message) {
+	x.server.metrics.Received(metrics.Multiplex, 1, len(m.Data))
+	c.Data.(*visitor).received(m)
+}
+
 func (x *multiplex) open(c *ws.Socket, r *http.Request) {
+	x.server.metrics.Opened(metrics.Multiplex)
 	a := r.Context().Value(admittedKey{}).(*admitted)
 	a.opened = true
 	v := &visitor{commands: commands{server: x.server}, socket: c, coming: &coming{hello: a.hello}}

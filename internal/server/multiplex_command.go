@@ -10,6 +10,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
 	"baro.dev/internal/jsonstring"
+	"baro.dev/internal/metrics"
 	"baro.dev/ws"
 )
 
@@ -219,7 +220,7 @@ func (v *visitor) received(m ws.Message) {
 func (v *visitor) do(f *commandFrame, r reply) {
 	switch {
 	case f.Subscribe != nil:
-		err := v.subscribe(f.Subscribe.Channel, f.Subscribe.subscribeOptions, func(s clients.Start) { r.ok(newPlace(s.Position)) })
+		err := v.subscribe(metrics.Multiplex, f.Subscribe.Channel, f.Subscribe.subscribeOptions, func(s clients.Start) { r.ok(newPlace(s.Position)) })
 		if err != nil {
 			r.fail(err)
 		}
@@ -235,7 +236,7 @@ func (v *visitor) do(f *commandFrame, r reply) {
 			r.fail(err)
 			return
 		}
-		r.result(v.publish(f.Publish.Channel, m))
+		r.result(v.publish(metrics.ByMultiplex, f.Publish.Channel, m))
 	case f.Presence != nil:
 		r.result(v.presence(f.Presence.Channel, f.Presence.Limit))
 	case f.History != nil:

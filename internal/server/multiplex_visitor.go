@@ -9,6 +9,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 	"baro.dev/ws"
 )
 
@@ -102,6 +103,7 @@ func (v *visitor) closed(err error) {
 	if v.client != nil {
 		v.client.Gone("left")
 	}
+	v.server.metrics.Closed(metrics.Multiplex, closeCode(err))
 	v.server.slots.give()
 }
 
@@ -112,7 +114,14 @@ func (v *visitor) say(what any) {
 		v.server.log.Error("what is for a client cannot be encoded", "error", err)
 		return
 	}
+	v.server.metrics.Sent(metrics.Multiplex, 1, len(data))
 	_ = v.socket.Send(ws.Text, data)
+}
+
+// send sends what may be sent to others, too.
+func (v *visitor) send(p *ws.PreparedMessage) {
+	v.server.metrics.Sent(metrics.Multiplex, 1, len(p.Message().Data))
+	_ = v.socket.SendPrepared(p)
 }
 
 // Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
@@ -127,18 +136,18 @@ func (v *visitor) Close(why clients.Reason) {
 func (v *visitor) Message(name string, m *channel.Message) {
 	x := v.server.multiplex
 	prepare := func(m *channel.Message) *cast {
-		return newCast(&x.sockets, prepared(ws.Text, appendMessagePush(nil, name, m)))
+		return newCast(&x.sockets, prepared(ws.Text, appendMessagePush(nil, name, m)), x.server.count(metrics.Multiplex, m))
 	}
 	if all, ok := channel.Gather(m, x, prepare); ok {
 		all.to = append(all.to, v.socket)
 		return
 	}
-	_ = v.socket.SendPrepared(prepared(ws.Text, appendMessagePush(nil, name, m)))
+	v.send(prepared(ws.Text, appendMessagePush(nil, name, m)))
 }
 
 // Presence tells who joined or left.
 func (v *visitor) Presence(e *channel.PresenceEvent) {
-	_ = v.socket.SendPrepared(channel.SharedPresence(e, v.server.multiplex, preparePresence))
+	v.send(channel.SharedPresence(e, v.server.multiplex, preparePresence))
 }
 
 // Present tells who is there.

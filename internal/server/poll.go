@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/metrics"
 )
 
 // batchBytes is about how much data an answer to a poll has.
@@ -43,7 +44,9 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 	h.Set("Content-Type", typeJSON)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Baro-Position", batch.Next.String())
-	_, _ = w.Write(appendBatch(nil, batch))
+	answer := appendBatch(nil, batch)
+	s.metrics.Sent(metrics.Poll, len(batch.Messages), len(answer))
+	_, _ = w.Write(answer)
 	return nil
 }
 
@@ -53,6 +56,14 @@ func (s *Server) wait(r *http.Request, name string, from channel.From, wait time
 		return channel.Batch{}, err
 	}
 	defer s.slots.give()
+	s.metrics.Opened(metrics.Poll)
+	defer func() {
+		if r.Context().Err() != nil {
+			s.metrics.Closed(metrics.Poll, "client")
+		} else {
+			s.metrics.Closed(metrics.Poll, "answered")
+		}
+	}()
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()

@@ -18,6 +18,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 )
 
 // published is the answer to a publisher.
@@ -45,7 +46,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, name string, q 
 		return
 	}
 	_, end := s.tracing.begin(r.Context(), "publish", trace.SpanKindServer, attrChannel.String(name), attrTransport.String("http"))
-	m, err := s.put(func() (*channel.Message, error) {
+	m, err := s.put(metrics.ByHTTP, func() (*channel.Message, error) {
 		return publish(channel.Message{
 			Event:  q.get("event"),
 			ID:     q.get("id"),

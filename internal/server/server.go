@@ -38,6 +38,8 @@ type Server struct {
 	store      *watchedStore // nil: messages are kept in memory alone
 
 	streams     *streams
+	following   following
+	streamed    atomic.Uint64 // streams so far
 	sockets     *sockets
 	multiplex   *multiplex
 	socketIO    *socketIO
@@ -81,6 +83,7 @@ func New(config Config) (*Server, error) {
 		connections: connections{max: int64(config.MaxConnections)},
 	}
 	s.metrics = metrics.New(metrics.Config{Version: config.Version, State: s.state})
+	s.backends.metrics = s.metrics
 	s.streams = newStreams(s)
 	s.sockets = newSockets(s)
 	s.multiplex = newMultiplex(s)
@@ -96,7 +99,7 @@ func New(config Config) (*Server, error) {
 		ReadHeaderTimeout: config.HeaderTimeout,
 		MaxHeaderBytes:    config.MaxHeaderBytes,
 		IdleTimeout:       config.IdleTimeout,
-		ConnContext:       s.connections.accepted,
+		ConnContext:       s.accepted,
 		ConnState:         s.connectionChanged,
 		ErrorLog:          slog.NewLogLogger(quietHandler{s.log.Handler()}, slog.LevelWarn),
 		HTTP2: &http.HTTP2Config{
@@ -217,13 +220,17 @@ func (s *Server) Serve() error {
 }
 
 // put has publish publish, unless the server stops.
-func (s *Server) put(publish func() (*channel.Message, error)) (*channel.Message, error) {
+func (s *Server) put(by metrics.Source, publish func() (*channel.Message, error)) (*channel.Message, error) {
 	s.publishing.RLock()
 	defer s.publishing.RUnlock()
 	if s.draining.Err() != nil {
 		return nil, errDraining
 	}
-	return publish()
+	m, err := publish()
+	if err == nil {
+		s.metrics.Published(by, 1)
+	}
+	return m, err
 }
 
 // putAll publishes many messages, unless the server stops.
@@ -233,7 +240,15 @@ func (s *Server) putAll(items []channel.Item) ([]channel.Result, error) {
 	if err := s.takesRequests(); err != nil {
 		return nil, err
 	}
-	return s.hub.PublishAll(items), nil
+	results := s.hub.PublishAll(items)
+	published := 0
+	for i := range results {
+		if results[i].Err == nil && !results[i].Duplicate {
+			published++
+		}
+	}
+	s.metrics.Published(metrics.ByAPI, published)
+	return results, nil
 }
 
 // takesRequests says whether the server does what it is asked for, or stops.

@@ -45,6 +45,7 @@ func newSocketIO(s *Server) *socketIO {
 	}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
+	k.io.Engine().Meter = socketMeter{s.metrics}
 	k.io.OnConnectionError(s.refusedSocketIO)
 	k.io.Use(k.admit)
 	k.io.OnConnection(k.connected)

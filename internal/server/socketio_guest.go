@@ -9,6 +9,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
 	"baro.dev/internal/jsonstring"
+	"baro.dev/internal/metrics"
 	"baro.dev/socketio"
 	"baro.dev/socketio/parser"
 )
@@ -47,7 +48,7 @@ func (g *guest) onSubscribe(e *socketio.Event) {
 	var begun *place
 	err := bind(e, 1, &name, &o)
 	if err == nil {
-		err = g.subscribe(name, o, func(s clients.Start) { begun = newPlace(s.Position) })
+		err = g.subscribe(socketTransport(g.socket.Conn().Transport()), name, o, func(s clients.Start) { begun = newPlace(s.Position) })
 	}
 	g.acknowledge(e, begun, err)
 }
@@ -87,7 +88,7 @@ func (g *guest) onPublish(e *socketio.Event) {
 	default:
 		m = o.message([]byte(data.String()), false)
 	}
-	result, err := g.publish(name, m)
+	result, err := g.publish(metrics.BySocketIO, name, m)
 	g.acknowledge(e, result, err)
 }
 
@@ -171,7 +172,7 @@ func (g *guest) Close(why clients.Reason) {
 func (g *guest) Message(name string, m *channel.Message) {
 	engine := g.server.socketIO.io.Engine()
 	prepare := func(m *channel.Message) *sessionCast {
-		return &sessionCast{engine: engine, message: prepareSocketMessage(name, m)}
+		return &sessionCast{engine: engine, message: prepareSocketMessage(name, m), counted: g.server.count(0, m)}
 	}
 	if all, ok := channel.Gather(m, engine, prepare); ok {
 		all.to = append(all.to, g.socket.Conn())

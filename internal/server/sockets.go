@@ -10,6 +10,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 	"baro.dev/ws"
 )
 
@@ -54,7 +55,8 @@ func (c *socketClient) Close(why clients.Reason) {
 
 // socketFormat is how a message is sent, and by whom.
 type socketFormat struct {
-	server  *ws.Server
+	server  *Server
+	sockets *ws.Server
 	prepare func(*channel.Message) *ws.PreparedMessage
 }
 
@@ -82,7 +84,7 @@ func prepared(t ws.MessageType, data []byte) *ws.PreparedMessage {
 func newSockets(s *Server) *sockets {
 	o := ws.AcceptOptions{
 		CheckOrigin: func(*http.Request) error { return nil }, // has been seen to
-		Keepalive:   ws.Keepalive{Interval: s.config.Heartbeat, Timeout: s.config.WriteTimeout},
+		Keepalive:   s.keepalive(metrics.WebSocket),
 		Limits: ws.Limits{
 			MaxMessageSize:   int64(s.config.Channels.MaxMessageBytes),
 			HandshakeTimeout: s.config.HeaderTimeout,
@@ -96,8 +98,8 @@ func newSockets(s *Server) *sockets {
 	o.Subprotocols = []string{subprotocolJSON}
 	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
 	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close, OnRefuse: s.refusedHandshake}
-	k.plainFormat = &socketFormat{&k.plain, preparePlain}
-	k.envelopeFormat = &socketFormat{&k.envelope, prepareEnvelope}
+	k.plainFormat = &socketFormat{s, &k.plain, preparePlain}
+	k.envelopeFormat = &socketFormat{s, &k.envelope, prepareEnvelope}
 	return k
 }
 
@@ -126,7 +128,7 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request, j *joining) {
 			j.start = channel.After(batch.Next)
 		}
 	}
-	client.format.server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
+	client.format.sockets.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), joiningKey{}, j)))
 	if !j.opened {
 		client.leave()
 	}
@@ -136,6 +138,7 @@ func (k *sockets) serve(w http.ResponseWriter, r *http.Request, j *joining) {
 func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	j := r.Context().Value(joiningKey{}).(*joining)
 	j.opened = true
+	k.server.metrics.Opened(metrics.WebSocket)
 	c.Data = j.client
 	j.client.socket = c
 	j.client.client = k.server.registry.Enter(j.identity, j.hello, j.client)
@@ -143,16 +146,20 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	if _, err := k.server.hub.Read(j.client.name, j.start, 1); j.start != channel.Now() && err == nil {
 		from = j.start
 	}
-	if err := k.begin(c, j.client, from); err != nil {
+	if err := k.begin(c, j.client, from, isPosition(j.from)); err != nil {
 		k.refuse(c, err)
 	}
 }
 
 // begin sends what the client missed, part by part, and then what comes. Where it cannot be had, those who can be told
-// are, and it begins with the next message.
-func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From) error {
+// are, and it begins with the next message. recovers says that the client has named the place.
+func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From, recovers bool) error {
 	for {
 		batch, err := k.server.hub.Read(client.name, from, catchUpBytes)
+		if recovers {
+			k.server.recovered(metrics.WebSocket, err)
+			recovers = false
+		}
 		if errors.Is(err, channel.ErrNotRecoverable) && client.format == k.envelopeFormat {
 			if batch, err = k.server.hub.Read(client.name, channel.Now(), 0); err == nil {
 				err = k.write(c, prepared(ws.Text, resetEnvelope(batch.Next)))
@@ -201,6 +208,7 @@ func (k *sockets) refuse(c *ws.Socket, err error) {
 func (k *sockets) write(c *ws.Socket, p *ws.PreparedMessage) error {
 	ctx, cancel := context.WithTimeout(k.server.draining, k.server.config.WriteTimeout)
 	defer cancel()
+	k.server.metrics.Sent(metrics.WebSocket, 1, len(p.Message().Data))
 	return c.WritePrepared(ctx, p)
 }
 
@@ -217,7 +225,9 @@ func (c *socketClient) Deliver(m *channel.Message) {
 		all.to = append(all.to, c.socket)
 		return
 	}
-	_ = c.socket.SendPrepared(c.format.prepare(m))
+	p := c.format.prepare(m)
+	c.format.server.metrics.Sent(metrics.WebSocket, 1, len(p.Message().Data))
+	_ = c.socket.SendPrepared(p)
 }
 
 // close leaves the channel.
@@ -230,11 +240,13 @@ func (k *sockets) close(c *ws.Socket, err error) {
 		k.server.slow(c.Data.(*socketClient).client)
 	}
 	client.client.Gone("left")
+	k.server.metrics.Closed(metrics.WebSocket, closeCode(err))
 	client.leave()
 }
 
 // publish publishes a plain frame.
 func (k *sockets) publish(c *ws.Socket, m ws.Message) {
+	k.server.metrics.Received(metrics.WebSocket, 1, len(m.Data))
 	err := k.put(c, channel.Message{Data: bytes.Clone(m.Data), Binary: m.Type == ws.Binary})
 	if err != nil {
 		k.refuse(c, err)
@@ -243,6 +255,7 @@ func (k *sockets) publish(c *ws.Socket, m ws.Message) {
 
 // publishEnvelope publishes an envelope, or says what is wrong with it.
 func (k *sockets) publishEnvelope(c *ws.Socket, m ws.Message) {
+	k.server.metrics.Received(metrics.WebSocket, 1, len(m.Data))
 	if err := k.tryEnvelope(c, m); err != nil {
 		answer, err := json.Marshal(newErrorAnswer(err))
 		if err == nil {
@@ -264,7 +277,7 @@ func (k *sockets) tryEnvelope(c *ws.Socket, m ws.Message) error {
 
 func (k *sockets) put(c *ws.Socket, m channel.Message) error {
 	client := c.Data.(*socketClient)
-	_, err := k.server.put(func() (*channel.Message, error) { return client.client.Publish(client.name, m) })
+	_, err := k.server.put(metrics.ByWebSocket, func() (*channel.Message, error) { return client.client.Publish(client.name, m) })
 	return err
 }
 

@@ -9,10 +9,12 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 )
 
 // A format is how a stream says things.
 type format struct {
+	transport metrics.Transport
 	mediaType string
 	message   func(*channel.Message) []byte
 	heartbeat []byte
@@ -72,6 +74,13 @@ func (f *follower) wakes(l releaser) {
 	}
 }
 
+// isOver says whether the server has it go.
+func (f *follower) isOver() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.done
+}
+
 // isLeaving says whether the server has it go because it stops.
 func (f *follower) isLeaving() bool {
 	f.mu.Lock()
@@ -83,6 +92,9 @@ func (f *follower) isLeaving() bool {
 // before anything is written.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, name string, from channel.From, f *format) error {
 	batch, err := s.hub.Read(name, from, catchUpBytes)
+	if isPosition(from) && r.Method != http.MethodHead {
+		s.recovered(f.transport, err)
+	}
 	lost := f.lost != nil && errors.Is(err, channel.ErrNotRecoverable)
 	if lost {
 		batch, err = s.hub.Read(name, channel.Now(), 0)
@@ -111,14 +123,22 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if s.streams.takes(r) {
 		h.Set("Connection", "close")
 	}
+	s.metrics.Opened(f.transport)
 	client := s.registry.Enter(who.identity, who.hello, who)
 	who.identity, who.hello = nil, clients.Hello{} // it lives as long as the client does
+	out := newOutput(w, s.config.WriteTimeout)
+	q := newQueue(f, s.config.QueueBytes, func() {
+		s.slow(client)
+		out.cut()
+	})
+	q.client, q.metrics = client, s.metrics
 	var subscription *channel.Subscription
 	gone := func() {
 		if subscription != nil {
 			subscription.Close()
 		}
 		client.Gone("left")
+		s.metrics.Closed(q.format.transport, s.endOf(who, q))
 		s.slots.give()
 	}
 	taken := false
@@ -127,26 +147,22 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 			gone()
 		}
 	}()
-	out := newOutput(w, s.config.WriteTimeout)
 	defer out.end()
 	begin := f.open
 	if lost {
 		begin = f.lost
 	}
-	q := newQueue(f, s.config.QueueBytes, func() {
-		s.slow(client)
-		out.cut()
-	})
-	q.client = client
 	who.wakes(out)
 	subscription = s.catchUp(out, client.Member(), name, begin(start), batch, q)
 	if subscription == nil {
 		return nil
 	}
+	q.begin(s.streamed.Add(1))
 	if taken = s.streams.take(w, r, who, q, gone); taken {
 		return nil
 	}
 	who.wakes(nil)
+	defer s.following.add(q)()
 	s.follow(out, r, who, q, f)
 	return nil
 }
@@ -159,7 +175,9 @@ func (s *Server) catchUp(out *output, who channel.Member, name string, begin []b
 	for {
 		for _, m := range batch.Messages {
 			if !m.HiddenFrom(who.Client) {
-				parts = append(parts, q.format.message(m))
+				part := q.format.message(m)
+				q.metrics.Sent(q.format.transport, 1, len(part))
+				parts = append(parts, part)
 			}
 		}
 		var subscription *channel.Subscription
@@ -216,6 +234,7 @@ func (s *Server) follow(out *output, r *http.Request, who *follower, q *queue, f
 		if !whole || out.write(parts...) != nil {
 			panic(http.ErrAbortHandler) // it must not look as if it had come to its end
 		}
+		q.left()
 		if stopping {
 			return
 		}

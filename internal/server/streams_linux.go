@@ -141,6 +141,16 @@ func (k *streams) endAll(how ending) {
 	}
 }
 
+// waiting is how many bytes wait for all streams.
+func (k *streams) waiting() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for l := range k.open {
+		n += l.queue.waiting()
+	}
+	return n
+}
+
 // end has the stream end soon. Any goroutine may call it.
 func (l *loopStream) end(how ending) {
 	l.mu.Lock()
@@ -247,6 +257,7 @@ func (l *loopStream) write(parts [][]byte) {
 
 // written is called when nothing waits to be sent any more.
 func (l *loopStream) written() {
+	l.queue.left()
 	if l.last {
 		l.close()
 		return

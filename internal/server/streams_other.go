@@ -17,5 +17,6 @@ func (*streams) takes(*http.Request) bool { return false }
 func (*streams) take(http.ResponseWriter, *http.Request, *follower, *queue, func()) bool {
 	return false
 }
+func (*streams) waiting() int             { return 0 }
 func (*streams) shutdown(context.Context) {}
 func (*streams) closeNow()                {}

@@ -120,6 +120,7 @@ func (s *Server) refusedSocketIO(r *http.Request, err *engineio.ConnectionError)
 // slow tells that a client was cut that reads too slowly.
 func (s *Server) slow(c *clients.Client) {
 	k := c.Connection()
+	s.metrics.SlowConsumer(transportOf(k.Transport))
 	s.teller.tell(context.Background(), "slow", "slow client cut",
 		slog.String("client", k.Client), slog.String("transport", k.Transport), slog.String("remote", k.Remote))
 }

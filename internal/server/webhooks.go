@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"baro.dev/internal/clients"
+	"baro.dev/internal/metrics"
 	"baro.dev/internal/webhook"
 )
 
@@ -26,6 +29,40 @@ type Webhooks struct {
 type backends struct {
 	sender *webhook.Sender           // nil: nobody is told
 	askers map[string]*webhook.Asker // by kind
+	// metrics are there before anything is asked or told.
+	metrics *metrics.Metrics
+}
+
+// measured measures requests. Those below a status are answered as they should be.
+func (b *backends) measured(next http.RoundTripper, below int) http.RoundTripper {
+	return measured{b, next, below}
+}
+
+type measured struct {
+	*backends
+	next  http.RoundTripper
+	below int
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (m measured) RoundTrip(r *http.Request) (*http.Response, error) {
+	begun := time.Now()
+	response, err := m.next.RoundTrip(r)
+	m.metrics.WebhookRequest(err == nil && response.StatusCode >= 200 && response.StatusCode < m.below, time.Since(begun))
+	return response, err
+}
+
+// tell tells metrics what has become of events.
+func (b *backends) tell(state *metrics.State) {
+	if b.sender == nil {
+		return
+	}
+	for _, e := range b.sender.Stats() {
+		state.EventsDelivered += e.Sent
+		state.EventsFailed += e.Failed
+		state.EventsDropped += e.Dropped
+		state.EventsQueued += e.Queued
+	}
 }
 
 func newBackends(c *Config) (b *backends, err error) {
@@ -38,7 +75,8 @@ func newBackends(c *Config) (b *backends, err error) {
 	}()
 	if len(c.Webhooks.Events.Endpoints) > 0 {
 		events := c.Webhooks.Events
-		events.Log, events.Around = c.Log, traces.around
+		events.Log = c.Log
+		events.Around = func(next http.RoundTripper) http.RoundTripper { return b.measured(traces.around(next), 300) }
 		if b.sender, err = webhook.New(events); err != nil {
 			return b, err
 		}
@@ -48,7 +86,8 @@ func newBackends(c *Config) (b *backends, err error) {
 			continue
 		}
 		a := *asked
-		a.Log, a.Around = c.Log.With("question", kind), traces.around
+		a.Log = c.Log.With("question", kind)
+		a.Around = func(next http.RoundTripper) http.RoundTripper { return b.measured(traces.around(next), 500) } // a no is an answer
 		if b.askers[kind], err = webhook.NewAsker(a); err != nil {
 			return b, fmt.Errorf("the question %s: %w", kind, err)
 		}
