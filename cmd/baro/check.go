@@ -18,7 +18,7 @@ flags of serve, and the environment, as serve does, and reads the files of keys 
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return check(c, &o) },
 	}
-	o.declare(c, "the `file`")
+	o.declare(c, "the `file`", false)
 	return c
 }
 

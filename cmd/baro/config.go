@@ -45,7 +45,7 @@ the default. It takes the flags of serve, and the environment, as serve does. Se
 	f := c.Flags()
 	f.BoolVar(&changed, "changed", false, "leave out what is as by default")
 	f.BoolVar(&asJSON, "json", false, "write JSON: a list of key, value, from, at")
-	o.declare(c, "the `file`")
+	o.declare(c, "the `file`", false)
 	c.AddCommand(&cobra.Command{
 		Use:     "example",
 		Short:   "Print a configuration file with every key",

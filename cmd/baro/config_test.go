@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"baro.dev/internal/config"
 )
 
 // configured has a file, and a command with an environment.
@@ -116,5 +118,41 @@ func TestServeUnknownVariable(t *testing.T) {
 	s := serveCommand(t, []string{"BARO_LISTEN=127.0.0.1:0", "BARO_MAX_WIAT=1s", "BARO_LOG_FORMAT=text"})
 	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), "did you mean BARO_MAX_WAIT?") {
 		t.Errorf("exit code %d, %s", code, s.log)
+	}
+}
+
+// The help has every setting, where those belong that go together, and shells are told what there is to choose from.
+func TestSettingsHelp(t *testing.T) {
+	help := must(t, "serve", "--help")
+	for _, want := range []string{"\nFlags:\n  -c, --config file ", "\nWhat is kept:\n      --data directory ", "\nLogs:\n      --log-level string ", "baro config example"} {
+		if !strings.Contains(help, want) {
+			t.Errorf("serve --help does not have %q:\n%s", want, help)
+		}
+	}
+	for _, k := range config.Keys() {
+		if k.Flag != "" && strings.Count(help, k.Flag+" ") == 0 {
+			t.Errorf("serve --help does not have %s", k.Flag)
+		}
+	}
+	if help := must(t, "config", "--help"); !strings.Contains(help, "baro config schema") || !strings.Contains(help, "--changed") || strings.Contains(help, "--listen") {
+		t.Errorf("config --help:\n%s", help)
+	}
+	if help := must(t, "config", "schema", "--help"); !strings.Contains(help, "baro config schema > baro.schema.json") {
+		t.Errorf("config schema --help:\n%s", help)
+	}
+	for args, want := range map[string]string{
+		"serve --log-level ":  "debug\ninfo\nwarn\nerror\n:4\n",
+		"check --config ":     "yml\nyaml\njson\n:8\n",
+		"config --data ":      ":16\n",
+		"serve --tls-cert ":   ":0\n",
+		"serve --history-age": "--history-age\thow long a message is kept, and an unused channel remembered\n:4\n",
+		"con":                 "config\tShow what holds, and where each value is from\n:4\n",
+	} {
+		if out := must(t, append([]string{"__complete"}, strings.Split(args, " ")...)...); !strings.HasPrefix(out, want) {
+			t.Errorf("%s is completed by %q; want %q", args, out, want)
+		}
+	}
+	if out := must(t, "completion", "bash"); !strings.Contains(out, "complete -o default") {
+		t.Errorf("completion bash: %.300s", out)
 	}
 }

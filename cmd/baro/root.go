@@ -64,7 +64,6 @@ A flag on the command line wins; then comes the environment, then the file of se
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newCheck(), newConfig(), newToken(), newVersion())
 	return root

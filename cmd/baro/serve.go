@@ -39,7 +39,7 @@ A second one stops it at once.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c, &o) },
 	}
-	o.declare(c, "`file` (YAML) with rules for channels, keys, webhooks, and what the flags below say")
+	o.declare(c, "`file` (YAML) with rules for channels, keys, webhooks, and what the flags below say", true)
 	return c
 }
 

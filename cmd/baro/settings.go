@@ -15,12 +15,21 @@ type settings struct {
 	file string
 }
 
-// declare declares the flags.
-func (s *settings) declare(c *cobra.Command, usage string) {
+// declare declares the flags; the help has all of them if it is to be whole.
+func (s *settings) declare(c *cobra.Command, description string, whole bool) {
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVarP(&s.file, "config", "c", "", usage)
+	f.StringVarP(&s.file, "config", "c", "", description)
 	s.Flags(f)
+	c.SetUsageFunc(func(asked *cobra.Command) error {
+		if asked != c { // it is beneath this one, and has other flags
+			return asked.Root().UsageFunc()(asked)
+		}
+		return usage(c, whole)
+	})
+	if err := complete(c); err != nil {
+		panic(err) // a flag is not there
+	}
 }
 
 func (s *settings) load(c *cobra.Command) error {

@@ -39,6 +39,13 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.Var(adminFlag{s}, "admin-listen", "`address` of a second listener, for the API, metrics, health and profiles; \"\" for none")
 	f.BoolVar(&s.NoPublicAPI, "no-public-api", false, "have the API on the second listener alone")
 	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
+	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
+		example("[https://www.example.com]").reloads()
+	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
+	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
+	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
+
+	f = section{set, "TLS, HTTP/2 and HTTP/3"}
 	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP").example("cert.pem")
 	f.StringVar(&s.TLSKey, "tls-key", "", "its key (PEM `file`)").example("key.pem").secret()
 	f.StringVar(&s.TLSClients.CA, "tls-client-ca", "", "authorities (PEM `file`) whose certificates clients may show").example("devices.pem")
@@ -47,6 +54,10 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.StringVar((*string)(&s.TLSClients.User), "tls-client-user", "cn", "what of a client's certificate says which user it is: cn (the common name), uri, none").
 		oneOf("cn", "uri", "none")
 	f.StringVar(&s.TLSClients.CRL, "tls-client-crl", "", "lists (PEM or DER `file`) of the certificates that these authorities have revoked").example("revoked.crl")
+	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
+	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
+
+	f = section{set, "Certificates by ACME"}
 	f.StringSliceVar(&s.ACME.Domains, "acme-domain", nil, "`domains` to have certificates issued for, instead of --tls-cert: agrees to the terms of Let's Encrypt, or --acme-directory").
 		example("[example.com]")
 	f.StringVar(&s.ACME.Email, "acme-email", "", "`address` that the authority may write to").example("admin@example.com")
@@ -54,13 +65,6 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.StringVar(&s.ACME.CA, "acme-ca", "", "who vouches for that URL (PEM `file`); whom the system trusts").example("acme.pem")
 	f.StringVar(&s.ACME.Storage, "acme-storage", "", "`directory` of certificates, keys and the account; acme in --data").example("certificates")
 	f.StringVar(&s.ACME.HTTPListen, "acme-http-listen", "", "`address` for challenges over plain HTTP; other requests are sent on to https").example("\":80\"")
-	f.BoolVar(&s.HTTP3, "http3", false, "insist on HTTP/3: do not begin if UDP cannot be had on the same port")
-	f.BoolVar(&s.NoHTTP3, "no-http3", false, "leave out HTTP/3, and WebTransport with it")
-	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
-		example("[https://www.example.com]").reloads()
-	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
-	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
-	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
 
 	f = section{set, "What is kept"}
 	f.StringVar(&s.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops").example("messages")

@@ -43,6 +43,8 @@ var hostile = map[string]string{
 	"max_channels: 1.5":        `baro.yml:1:15: max_channels: "1.5": it must be a number`,
 	"dev: True":                `baro.yml:1:6: dev: "True": it must be true or false`,
 	"dev: on":                  `baro.yml:1:6: dev: "on": it must be true or false`,
+	"log: {level: loud}":       `baro.yml:1:14: log.level: "loud": it must be debug, info, warn or error`,
+	"log: {format: JSON}":      `baro.yml:1:15: log.format: "JSON": it must be text, json or auto`,
 	"log: debug":               "baro.yml:1:6: log: it must have keys and values",
 	"auth:":                    "baro.yml:1:7: auth: it must have keys and values, but there is nothing",
 	"channels: {}":             "baro.yml:1:11: channels: it must be a list, but there are keys and values",

@@ -158,7 +158,10 @@ func (d *decoder) flag(n ast.Node, at string, f *pflag.Flag) {
 	}
 	d.scalar(n, at, func(s string) error {
 		name, _ := pflag.UnquoteUsage(f)
+		oneOf := f.Annotations[noteOneOf]
 		switch {
+		case oneOf != nil && !slices.Contains(oneOf, s):
+			return fmt.Errorf("%q: it must be %s", s, anyOf(oneOf))
 		case name == "file" || name == "directory":
 			s = d.absolute(s)
 		case f.Value.Type() == "bool" && s != "true" && s != "false":
@@ -173,6 +176,15 @@ func (d *decoder) flag(n ast.Node, at string, f *pflag.Flag) {
 		}
 		return reason(s, f.Value.Set(s))
 	})
+}
+
+// anyOf is a list as people write it.
+func anyOf(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (c *Config) loadAPIKeys() (err error) {
