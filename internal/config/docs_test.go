@@ -10,22 +10,24 @@ import (
 
 	"baro.dev/internal/auth"
 	"baro.dev/internal/config"
+	"baro.dev/internal/testkit"
 )
 
 // docsExamples are the files that docs/configuration.md shows.
-func docsExamples(t *testing.T) (small, whole string) {
+func docsExamples(t *testing.T) (small, hardened, whole string) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(string(page), "```yaml\n")
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("%d examples", len(blocks)-1)
 	}
 	small, _, _ = strings.Cut(blocks[1], "```")
-	whole, _, _ = strings.Cut(blocks[2], "```")
-	return small, whole
+	hardened, _, _ = strings.Cut(blocks[2], "```")
+	whole, _, _ = strings.Cut(blocks[3], "```")
+	return small, hardened, whole
 }
 
 // loadDocs loads an example beside the files that it names.
@@ -54,12 +56,21 @@ func loadDocs(t *testing.T, text string) (*config.Config, *pflag.FlagSet) {
 
 // The examples are right; the one of everything has every key there is, and the defaults that hold.
 func TestDocs(t *testing.T) {
-	small, whole := docsExamples(t)
+	small, hardened, whole := docsExamples(t)
 	c, _ := loadDocs(t, small)
 	if err := c.Server.Check(); err != nil {
 		t.Errorf("the small example: %v", err)
 	}
-	c, flags := loadDocs(t, whole)
+	cert, key, _ := testkit.Certificate(t)
+	hardened = strings.NewReplacer("cert.pem", cert, "key.pem", key).Replace(hardened)
+	c, flags := loadDocs(t, hardened)
+	if err := c.Server.Check(); err != nil {
+		t.Errorf("the hardened example: %v", err)
+	}
+	if a := c.Advice(flags); len(a) != 1 || !strings.Contains(a[0], "the certificate expires") { // that of the test does, in a day
+		t.Errorf("of the hardened example check says %q", a)
+	}
+	c, flags = loadDocs(t, whole)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.DefValue != "" && f.DefValue != "[]" {
 			if f.Value.String() != f.DefValue {
