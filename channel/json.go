@@ -53,7 +53,7 @@ func (m *Message) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads an envelope, as a server sends it or as a client publishes it: then with "data" or "base64", and
-// "event" and "id" as wanted; a "user" in that is but a claim. Unknown members are ignored. A mistake in the content is an [*InvalidError].
+// "event", "id" and "key" as wanted; a "user" in that is but a claim. Unknown members are ignored. A mistake in the content is an [*InvalidError].
 func (m *Message) UnmarshalJSON(data []byte) error {
 	// The decoder would replace what is not UTF-8.
 	if !utf8.Valid(data) {
@@ -64,6 +64,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 		Epoch  string    `json:"epoch"`
 		ID     string    `json:"id"`
 		Event  string    `json:"event"`
+		Key    string    `json:"key"`
 		User   string    `json:"user"`
 		Time   time.Time `json:"time"`
 		Data   *string   `json:"data"`
@@ -75,7 +76,7 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 	if at := jsonstring.LoneSurrogate(data); at >= 0 {
 		return &InvalidError{What: "envelope", Reason: fmt.Sprintf("at byte %d: half of a surrogate pair is no character", at+1)}
 	}
-	read := Message{Offset: e.Offset, Epoch: e.Epoch, ID: e.ID, Event: e.Event, User: e.User, Time: e.Time}
+	read := Message{Offset: e.Offset, Epoch: e.Epoch, ID: e.ID, Event: e.Event, Key: e.Key, User: e.User, Time: e.Time}
 	switch {
 	case (e.Data == nil) == (e.Base64 == nil):
 		return &InvalidError{What: "envelope", Reason: `it must have either "data" or "base64"`}

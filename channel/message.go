@@ -57,7 +57,7 @@ func (m *Message) Position() Position {
 	return Position{Epoch: m.Epoch, Offset: m.Offset}
 }
 
-// HiddenFrom says whether the message is not for a connection: whoever hands on what [Hub.Read] gives asks it.
+// HiddenFrom says whether the message is not to be delivered to a connection: whoever delivers what [Hub.Read] gives asks it.
 // Subscriptions made by [Hub.Join] do so themselves.
 func (m *Message) HiddenFrom(client string) bool {
 	return m.Exclude && client != "" && m.Sender == client

@@ -21,7 +21,8 @@ const (
 type Rule struct {
 	Pattern                               channel.Pattern
 	Subscribe, Publish, Presence, History Who
-	// PublishRate is how many messages a client may publish a second in these channels together, in bursts of twice as many. 0: no bound.
+	// PublishRate is how many messages a client may publish a second in these channels together, in bursts of twice as many; of
+	// those who publish by requests, a user, or an address of nobody in particular. 0: no bound.
 	PublishRate float64
 }
 

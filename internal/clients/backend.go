@@ -37,7 +37,7 @@ func (r *Registry) Find(t Target) []*Client {
 func (r *Registry) Subscribe(t Target, name string) (n int) {
 	for _, c := range r.Find(t) {
 		if c.many() != nil {
-			c.force(name)
+			c.force(name, byBackend)
 			n++
 		}
 	}
@@ -47,8 +47,7 @@ func (r *Registry) Subscribe(t Target, name string) (n int) {
 // Unsubscribe ends subscriptions, and says how many.
 func (r *Registry) Unsubscribe(t Target, name string) (n int) {
 	for _, c := range r.Find(t) {
-		if c.many() != nil && c.drop(name) {
-			c.many().Unsubscribed(name, ErrForbidden.With("the backend has ended the subscription"))
+		if c.many() != nil && c.drop(name, ErrForbidden.With("the backend has ended the subscription")) {
 			n++
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type more struct {
 	expiry *time.Timer
 	why    string // the code of the Reason for which the server has ended the connection
 	limits map[*Rule]*rate.Limiter
+	behind int        // how many subscriptions catch up
 	turn   sync.Mutex // held, without mu, while a part of what one of the channels missed is handed over
 }
 
@@ -147,7 +149,7 @@ func (c *Client) Begin(ctx context.Context) {
 	}
 	i := c.Identity()
 	for _, name := range i.Channels {
-		c.force(name)
+		c.force(name, byToken)
 	}
 	if i.User != "" {
 		c.registry.deliverHeld(c)
@@ -173,8 +175,9 @@ func (c *Client) Gone(reason string) {
 		more.end()
 	}
 	for name, s := range all {
-		s.end()
-		c.notify(TypeUnsubscribed, name)
+		if s.end() {
+			c.notify(TypeUnsubscribed, name)
+		}
 	}
 	c.registry.abandon(c)
 	c.registry.tell("client left", c, slog.String("reason", reason))
@@ -218,6 +221,14 @@ func (c *Client) expired() {
 	c.Disconnect(EndExpired)
 }
 
+// may says whether the client may go on with a subscription.
+func (c *Client) may(s *subscription) error {
+	if s.by == byBackend || s.by == byToken && slices.Contains(c.Identity().Channels, s.name) {
+		return nil
+	}
+	return c.permits(s.name, SubscribeOptions{Presence: s.watch})
+}
+
 // Refresh gives the client another token of the same user. What it has subscribed to and may not any more, it loses.
 func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
 	h.Transport, h.Remote = c.transport, c.remote
@@ -233,15 +244,13 @@ func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
 	c.mu.Lock()
 	var names []string
 	for name, s := range c.subscriptions {
-		if !s.forced && c.May(auth.Subscribe, name) != nil {
+		if c.may(s) != nil {
 			names = append(names, name)
 		}
 	}
 	c.mu.Unlock()
 	for _, name := range names {
-		if c.drop(name) {
-			c.many().Unsubscribed(name, ErrForbidden.With("the new token does not permit to subscribe to "+name))
-		}
+		c.drop(name, ErrForbidden.With("the new token does not permit the subscription to "+name))
 	}
 	return identity, nil
 }

@@ -1,6 +1,9 @@
 package clients
 
 import (
+	"net"
+	"sync"
+
 	"golang.org/x/time/rate"
 
 	"baro.dev/channel"
@@ -27,10 +30,20 @@ func (c *Client) Publish(name string, m channel.Message) (*channel.Message, erro
 	return c.registry.publish(c.Identity(), c.id, name, m)
 }
 
-// PublishAs publishes for a request that is over at once.
-func (r *Registry) PublishAs(id *Identity, name string, m channel.Message) (*channel.Message, error) {
+// PublishAs publishes for a request that is over at once. It counts against the rate of its user, or where that is nobody of its
+// address, with or without a port.
+func (r *Registry) PublishAs(id *Identity, remote, name string, m channel.Message) (*channel.Message, error) {
 	if err := r.May(id, auth.Publish, name); err != nil {
 		return nil, err
+	}
+	if rule := r.rules.Load().of(name); rule != nil && rule.PublishRate > 0 {
+		from := requester{rule, id.User, ""}
+		if id.User == "" {
+			from.address = withoutPort(remote)
+		}
+		if !r.requests.allow(from) {
+			return nil, ErrRate
+		}
 	}
 	return r.publish(id, "", name, m)
 }
@@ -43,6 +56,47 @@ func (r *Registry) publish(id *Identity, client, name string, m channel.Message)
 	}
 	r.config.Notify(TypePublished, PublishedEvent{client, id.User, name, p})
 	return p, nil
+}
+
+// requester is who publishes by requests, in the channels of a rule: a user, or an address.
+type requester struct {
+	rule          *Rule
+	user, address string
+}
+
+// requests are the rates of those who publish by requests.
+type requests struct {
+	mu     sync.Mutex
+	limits map[requester]*rate.Limiter
+}
+
+// maxRequesters is how many of them are known at a time; with one more all begin anew.
+const maxRequesters = 10_000
+
+func (q *requests) allow(from requester) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.limits[from]
+	if l == nil {
+		if len(q.limits) >= maxRequesters || q.limits == nil {
+			q.limits = make(map[requester]*rate.Limiter)
+		}
+		l = from.rule.limiter()
+		q.limits[from] = l
+	}
+	return l.Allow()
+}
+
+func withoutPort(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		return host
+	}
+	return remote
+}
+
+// limiter is the rate of one client.
+func (r *Rule) limiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(r.PublishRate), max(1, int(2*r.PublishRate)))
 }
 
 // limit counts a message against the rate of the channel's rule.
@@ -62,7 +116,7 @@ func (c *Client) limit(name string) error {
 		if m.limits == nil {
 			m.limits = make(map[*Rule]*rate.Limiter)
 		}
-		l = rate.NewLimiter(rate.Limit(rule.PublishRate), max(1, int(2*rule.PublishRate)))
+		l = rule.limiter()
 		m.limits[rule] = l
 	}
 	if !l.Allow() {

@@ -45,6 +45,8 @@ type Registry struct {
 	rules  atomic.Pointer[rules]
 	calls  calls
 
+	requests requests
+
 	mu      sync.RWMutex
 	clients map[string]*Client
 	users   map[string][]*Client // in the order in which they came

@@ -38,12 +38,23 @@ type subscription struct {
 	client *Client
 	many   Multiplexer // its link
 	name   string
-	forced bool // by the backend, or the token
+	by     granter
+	watch  bool // it is told who joins and leaves
 
 	mu     sync.Mutex
 	place  *channel.Subscription // nil: it is catching up, or over
+	begun  bool                  // the client and the backend were told
 	closed bool
 }
+
+// granter is who says that there is a subscription.
+type granter byte
+
+const (
+	byClient  granter = iota // which must be permitted to
+	byToken                  // as long as the token is the client's
+	byBackend                // whatever the client may
+)
 
 // Deliver implements [channel.Subscriber].
 func (s *subscription) Deliver(m *channel.Message) { s.many.Message(s.name, m) }
@@ -54,7 +65,8 @@ type watching struct{ *subscription }
 // DeliverPresence implements [channel.PresenceSubscriber].
 func (s watching) DeliverPresence(e *channel.PresenceEvent) { s.many.Presence(e) }
 
-func (s *subscription) end() {
+// end says whether the subscription had begun.
+func (s *subscription) end() (begun bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -62,6 +74,7 @@ func (s *subscription) end() {
 		s.place.Close()
 		s.place = nil
 	}
+	return s.begun
 }
 
 // Subscribe has the client get what is published in a channel, and first what it missed. begun is called when it is decided that
@@ -70,7 +83,7 @@ func (s *subscription) end() {
 // asks for what was there before it came, by [channel.Oldest], must be permitted to read the history; to go on from a position
 // takes no more than to subscribe. The error is one that [ErrorOf] knows.
 func (c *Client) Subscribe(name string, o SubscribeOptions, begun func(Start)) error {
-	return c.enter(name, o, false, begun)
+	return c.enter(name, o, byClient, begun)
 }
 
 // permits says whether the client may subscribe as it asks for.
@@ -89,8 +102,8 @@ func (c *Client) permits(name string, o SubscribeOptions) error {
 	return nil
 }
 
-func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(Start)) error {
-	s := &subscription{client: c, many: c.many(), name: name, forced: forced}
+func (c *Client) enter(name string, o SubscribeOptions, by granter, begun func(Start)) error {
+	s := &subscription{client: c, many: c.many(), name: name, by: by, watch: o.Presence}
 	if err := c.reserve(s); err != nil {
 		return err
 	}
@@ -104,20 +117,21 @@ func (c *Client) enter(name string, o SubscribeOptions, forced bool, begun func(
 		c.release(s)
 		return err
 	}
-	c.notify(TypeSubscribed, name) // before it may be lost
 	s.first(start, batch)
 	return nil
 }
 
-// begin tells that the subscription begins, unless it was ended already. s.mu is held meanwhile, so that the client is not told
-// of the end first.
+// begin tells that the subscription begins, unless it was ended already. s.mu is held meanwhile, so that neither the client nor the
+// backend is told of the end first.
 func (s *subscription) begin(start Start, begun func(Start)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrForbidden.With("the subscription was ended before it began")
 	}
+	s.begun = true
 	begun(start)
+	s.client.notify(TypeSubscribed, s.name)
 	return nil
 }
 
@@ -139,15 +153,24 @@ func (s *subscription) first(start Start, batch channel.Batch) {
 		}
 		next = batch.Next
 	}
-	if more {
-		go s.catchUp(c.catching(), next, start.Presence)
+	if !more {
+		return
 	}
+	life, err := c.catchingUp()
+	if err != nil {
+		c.lose(s, err)
+		return
+	}
+	go func() {
+		defer c.caughtUp()
+		s.catchUp(life, next, start.Presence)
+	}()
 }
 
 // read reads the first part of what the client missed, if it may subscribe. It is asked for after reserve, so that a token that is
 // refreshed meanwhile either is the one asked here, or finds the subscription.
 func (s *subscription) read(o SubscribeOptions) (channel.Batch, error) {
-	if !s.forced {
+	if s.by == byClient {
 		if err := s.client.permits(s.name, o); err != nil {
 			return channel.Batch{}, err
 		}
@@ -211,18 +234,32 @@ var done = func() context.Context {
 	return ctx
 }()
 
-// catching is until when the client's subscriptions may catch up.
-func (c *Client) catching() context.Context {
+// catchingUp is until when one more of the client's subscriptions may catch up. There are no more of them than subscriptions, those
+// among them that were ended and wait for their turn to notice.
+func (c *Client) catchingUp() (context.Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
-		return done
+		return done, nil
 	}
 	m := c.rest()
+	if m.behind >= c.registry.config.MaxSubscriptions {
+		return nil, ErrBusy.With("too many subscriptions catch up")
+	}
+	m.behind++
 	if m.life == nil {
 		m.life, m.ended = context.WithCancel(context.Background())
 	}
-	return m.life
+	return m.life, nil
+}
+
+// caughtUp is the end of one.
+func (c *Client) caughtUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more != nil {
+		c.more.behind--
+	}
 }
 
 // follow hands a batch over, and joins the channel if nothing is behind it.
@@ -304,9 +341,11 @@ func (s *subscription) ended() bool {
 }
 
 // Unsubscribe ends a subscription, and says whether there was one.
-func (c *Client) Unsubscribe(name string) bool { return c.drop(name) }
+func (c *Client) Unsubscribe(name string) bool { return c.drop(name, nil) }
 
-func (c *Client) drop(name string) bool {
+// drop ends a subscription, and says whether there was one. The client is told why, unless why is nil, or the subscription had yet
+// to begin: then that says so.
+func (c *Client) drop(name string, why *Error) bool {
 	c.mu.Lock()
 	s := c.subscriptions[name]
 	delete(c.subscriptions, name)
@@ -314,15 +353,19 @@ func (c *Client) drop(name string) bool {
 	if s == nil {
 		return false
 	}
-	s.end()
-	c.notify(TypeUnsubscribed, name)
+	if s.end() {
+		c.notify(TypeUnsubscribed, name)
+		if why != nil {
+			c.many().Unsubscribed(name, why)
+		}
+	}
 	return true
 }
 
 // force subscribes the client on the word of its token or of the backend, and tells it.
-func (c *Client) force(name string) {
+func (c *Client) force(name string, by granter) {
 	settings := c.registry.config.Hub.SettingsOf(name)
-	err := c.enter(name, SubscribeOptions{From: settings.Newcomer()}, true, func(s Start) { c.many().Subscribed(name, s) })
+	err := c.enter(name, SubscribeOptions{From: settings.Newcomer()}, by, func(s Start) { c.many().Subscribed(name, s) })
 	if err != nil && !errors.Is(err, ErrAlreadyIn) {
 		c.many().Unsubscribed(name, ErrorOf(err))
 	}

@@ -148,13 +148,7 @@ func (c *commands) history(name string, o historyOptions) (*historyAnswer, error
 		batch.Next.Offset = batch.Messages[0].Offset - 1 + uint64(n)
 		batch.Messages, batch.More = batch.Messages[:n], true
 	}
-	a := &historyAnswer{make([]*channel.Message, 0, len(batch.Messages)), newPlace(batch.Next), batch.More}
-	for _, m := range batch.Messages {
-		if !m.HiddenFrom(c.client.ID()) {
-			a.Messages = append(a.Messages, m)
-		}
-	}
-	return a, nil
+	return &historyAnswer{append([]*channel.Message{}, batch.Messages...), newPlace(batch.Next), batch.More}, nil
 }
 
 // rpcAnswer is what the backend answers.

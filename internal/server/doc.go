@@ -55,7 +55,7 @@
 //
 // A frame is a message, text or binary, with nothing around it: what the client sends is published, and comes back to it
 // like to everybody else. With the subprotocol baro.v1.json a message is an envelope in a text frame, and the client
-// publishes one with data or base64, and event and id as wanted; a mistake is answered with an error as below, in a frame.
+// publishes one with data or base64, and event, id and key as wanted; a mistake is answered with an error as below, in a frame.
 //
 // A plain frame has no offset. Whoever wants to recover over plain frames takes the position from elsewhere, a poll for
 // instance, or uses baro.v1.json.

@@ -165,6 +165,8 @@ func (v *visitor) Subscribed(name string, s clients.Start) {
 
 // Unsubscribed tells of the end of a subscription that the client has not asked for.
 func (v *visitor) Unsubscribed(name string, why *clients.Error) {
+	v.gate.Lock()
+	defer v.gate.Unlock()
 	v.say(push{Unsubscribed: &unsubscribedPush{name, v.server.newCommandError(why)}})
 }
 

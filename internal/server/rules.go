@@ -8,7 +8,7 @@ import (
 )
 
 // A Rule is what holds for the channels whose names match a pattern: how they are kept, and who may do what in them. Of several
-// that match the first holds. A pattern matches the channels of users, which begin with "@", only if it begins so too.
+// that match the first holds. As for who may do what, a pattern matches the channels of users, which begin with "@", only if it begins so too.
 type Rule struct {
 	Pattern channel.Pattern
 	channel.Settings

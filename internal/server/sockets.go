@@ -272,7 +272,7 @@ func (k *sockets) tryEnvelope(c *ws.Socket, m ws.Message) error {
 	if err := e.UnmarshalJSON(m.Data); err != nil {
 		return err
 	}
-	return k.put(c, channel.Message{ID: e.ID, Event: e.Event, Data: e.Data, Binary: e.Binary})
+	return k.put(c, channel.Message{ID: e.ID, Event: e.Event, Key: e.Key, Data: e.Data, Binary: e.Binary})
 }
 
 func (k *sockets) put(c *ws.Socket, m channel.Message) error {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"baro.dev/internal/eventloop"
 )
 
@@ -20,8 +22,9 @@ type streams struct {
 	server *Server
 	group  *eventloop.Group
 
-	mu   sync.Mutex
-	open map[*loopStream]struct{}
+	mu     sync.Mutex
+	open   map[*loopStream]struct{}
+	ending ending // of all, those to come too
 }
 
 func newStreams(s *Server) *streams {
@@ -59,7 +62,8 @@ type loopStream struct {
 	last    bool // what was written last is the end
 	closed  bool
 	unsent  []byte        // what the kernel has not taken
-	due     time.Duration // when that must have been taken; or else of the next heartbeat
+	left    int           // how much the client had not acknowledged when its time began
+	due     time.Duration // when it must have taken a piece of that; or else of the next heartbeat
 }
 
 // takes says whether the stream that answers a request is one for take. Its connection has no other request after it.
@@ -91,6 +95,7 @@ func (k *streams) take(w http.ResponseWriter, r *http.Request, who *follower, q 
 	}
 	k.mu.Lock()
 	k.open[l] = struct{}{}
+	how := k.ending
 	k.mu.Unlock()
 	if l.conn.Start() != nil {
 		l.end(endCut)
@@ -98,7 +103,10 @@ func (k *streams) take(w http.ResponseWriter, r *http.Request, who *follower, q 
 	q.wakes(l)
 	who.wakes(l)
 	if k.server.draining.Err() != nil {
-		l.end(endLeave)
+		how = max(how, endLeave)
+	}
+	if how != endNot {
+		l.end(how)
 	}
 	return true
 }
@@ -136,6 +144,7 @@ func (k *streams) closeNow() {
 func (k *streams) endAll(how ending) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.ending = max(k.ending, how)
 	for l := range k.open {
 		l.end(how)
 	}
@@ -249,10 +258,25 @@ func (l *loopStream) write(parts [][]byte) {
 	}
 	l.unsent = slices.Clone(b[n:])
 	l.blocked = true
-	// A client has as much time for each piece as the others.
-	l.due = l.conn.Loop().Now() + l.streams.server.config.WriteTimeout*time.Duration(1+len(l.unsent)/pieceBytes)
-	l.conn.SetTimer(l.due)
+	l.wait(l.unacknowledged())
 	l.conn.WatchRoom()
+}
+
+// unacknowledged is how much the client has not acknowledged of what it is to get. The kernel says that there is room only when
+// there is much of it: a slow client may take piece after piece before.
+func (l *loopStream) unacknowledged() int {
+	sent, err := unix.IoctlGetInt(l.conn.Fd(), unix.SIOCOUTQ)
+	if err != nil {
+		sent = 0
+	}
+	return sent + len(l.unsent)
+}
+
+// wait begins the time in which the client is to take a piece of what is left.
+func (l *loopStream) wait(left int) {
+	l.left = left
+	l.due = l.conn.Loop().Now() + l.streams.server.config.WriteTimeout
+	l.conn.SetTimer(l.due)
 }
 
 // written is called when nothing waits to be sent any more.
@@ -307,7 +331,11 @@ func (l *loopStream) Expire() {
 	case l.conn.Loop().Now() < l.due:
 		l.conn.SetTimer(l.due)
 	case l.blocked:
-		l.close() // too slow
+		if left := l.unacknowledged(); left <= l.left-pieceBytes {
+			l.wait(left)
+		} else {
+			l.close() // too slow
+		}
 	default:
 		l.write([][]byte{l.queue.format.heartbeat})
 	}

@@ -85,6 +85,33 @@ func TestLoopedStreamOfASlowClient(t *testing.T) {
 	}
 }
 
+// However much waits for a client, it is cut when it has taken no piece of it in the time for one.
+func TestLoopedStreamOfAStuckClient(t *testing.T) {
+	s := start(t, Config{QueueBytes: 1 << 30, WriteTimeout: 500 * time.Millisecond, Channels: channel.Options{HistoryCount: 1}})
+	c := follow(t, s)
+	filler := strings.Repeat("x", 200_000)
+	for range 300 {
+		publishText(t, s, "a", filler)
+	}
+	_, _ = io.CopyN(io.Discard, c, 20<<20) // upon which the loop takes on all that waits
+	eventually(t, "the stream is cut", func() bool { return s.used() == 0 })
+}
+
+// A stream that comes to the loops when the others have been cut is cut, too.
+func TestLoopedStreamComesTooLate(t *testing.T) {
+	s := start(t, Config{})
+	s.streams.endAll(endCut)
+	c := dial(t, s)
+	fmt.Fprintf(c, "GET /c/a HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", typeSSE)
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(r.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%s, %v", body, err)
+	}
+}
+
 // A silent stream gives signs of life, whatever the client says meanwhile, and is forgotten when the client goes.
 func TestLoopedStreamLivesAndEnds(t *testing.T) {
 	s := start(t, Config{Heartbeat: 20 * time.Millisecond})
