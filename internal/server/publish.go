@@ -84,7 +84,9 @@ func (s *Server) publisher(r *http.Request, name string) (func(channel.Message) 
 	if err := s.registry.May(identity, auth.Publish, name); err != nil {
 		return nil, err
 	}
-	return func(m channel.Message) (*channel.Message, error) { return s.registry.PublishAs(identity, r.RemoteAddr, name, m) }, nil
+	return func(m channel.Message) (*channel.Message, error) {
+		return s.registry.PublishAs(identity, r.RemoteAddr, name, m)
+	}, nil
 }
 
 type kind int
