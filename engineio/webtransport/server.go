@@ -28,6 +28,10 @@ type Server struct {
 	// connection, or with a handshake that fails. nil: all are welcome.
 	Admit func(ctx context.Context, client *quic.ClientInfo) error
 
+	// Verify says whether a client has to show first that it is where its packets say that they come from (RFC 9000 8.1.2), which costs a
+	// round trip: for those whose Admit counts by address. nil: only while many handshakes are under way.
+	Verify func() bool
+
 	handler http.Handler
 	wt      wt.Server
 	altSvc  atomic.Pointer[string]
@@ -88,7 +92,7 @@ func (s *Server) Serve(socket net.PacketConn) error {
 	transport := &quic.Transport{
 		Conn:                socket,
 		ConnContext:         s.admit,
-		VerifySourceAddress: func(net.Addr) bool { return s.shaking.Load() >= manyShaking },
+		VerifySourceAddress: func(net.Addr) bool { return s.shaking.Load() >= manyShaking || s.Verify != nil && s.Verify() },
 	}
 	if !s.begin(transport) {
 		return http.ErrServerClosed

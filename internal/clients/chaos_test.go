@@ -121,7 +121,7 @@ func visit(t *testing.T, r *clients.Registry, user string, names []string) {
 			return
 		}
 		l.mu.Lock()
-		l.client = r.Enter(identity, clients.Hello{}, l)
+		l.client, _ = r.Enter(identity, clients.Hello{}, l)
 		l.mu.Unlock()
 		l.client.Begin(t.Context())
 		var parts sync.WaitGroup

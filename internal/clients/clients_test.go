@@ -609,7 +609,7 @@ func TestHeldCallIsAskedOnce(t *testing.T) {
 		var second *clients.Client
 		var other *link
 		first := &hooked{called: func() { second, other = connect(t, r, "ana") }}
-		c := r.Enter(identity, clients.Hello{}, first)
+		c, _ := r.Enter(identity, clients.Hello{}, first)
 		c.Begin(t.Context())
 		if len(first.calls) != 1 || len(other.calls) != 1 {
 			t.Fatalf("asked for %d and %d, of 2 in all", len(first.calls), len(other.calls))

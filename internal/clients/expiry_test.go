@@ -19,7 +19,7 @@ func TestExpiryAfterTheClockWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Config{Hub: channel.NewHub(nil)})
 		l := &countingLink{}
-		c := r.Enter(&Identity{Identity: auth.Identity{User: "ana", Expires: time.Now().Add(time.Minute)}}, Hello{}, l)
+		c, _ := r.Enter(&Identity{Identity: auth.Identity{User: "ana", Expires: time.Now().Add(time.Minute)}}, Hello{}, l)
 		defer c.Gone("over")
 		c.more.expiry.Reset(time.Second) // as when the clock lost 59 s after it was set
 		time.Sleep(59 * time.Second)

@@ -55,6 +55,9 @@ var (
 	ErrClientGone  = &Error{http.StatusBadGateway, 1009, "client_gone", "the client left before it answered"}
 	ErrKeys        = &Error{http.StatusServiceUnavailable, 1010, "keys_unavailable", "the keys that verify tokens cannot be had at the moment"}
 	ErrBusy        = &Error{http.StatusTooManyRequests, 1011, "too_many_commands", "too many commands of the client are under way"}
+	ErrOfAddress   = &Error{http.StatusTooManyRequests, 1012, "too_many_of_address", "as many clients as allowed are connected from this address"}
+	ErrOfUser      = &Error{http.StatusTooManyRequests, 1013, "too_many_of_user", "the user has as many connections as allowed"}
+	ErrConnects    = &Error{http.StatusServiceUnavailable, 1014, "too_many_connects", "more clients connect at the moment than the server takes"}
 	ErrRequest     = &Error{http.StatusBadRequest, 1500, "invalid_request", "the request is malformed"}
 	ErrCredentials = &Error{http.StatusUnauthorized, 1501, "unauthorized", "a token is needed"}
 	ErrExpired     = &Error{http.StatusUnauthorized, 1502, "token_expired", "the token has expired"}

@@ -32,6 +32,7 @@ type Config struct {
 	Log *slog.Logger
 
 	MaxSubscriptions int           // to how many channels one client may subscribe. 1000
+	MaxPerUser       int           // how many clients of one user there may be. No bound
 	MaxCalls         int           // how many calls may be under way or held. 100,000
 	MaxHeld          int           // how many of them for one user. 100
 	MaxHold          time.Duration // how long one may be held. 24 h
@@ -43,6 +44,7 @@ type Config struct {
 type Registry struct {
 	config Config
 	rules  atomic.Pointer[rules]
+	bounds atomic.Pointer[bounds]
 	calls  calls
 
 	requests requests
@@ -69,6 +71,7 @@ func New(c Config) *Registry {
 	r := &Registry{config: c, clients: map[string]*Client{}, users: map[string][]*Client{}}
 	r.calls.byID, r.calls.held = map[string]*call{}, map[string][]*call{}
 	r.SetRules(c.Rules)
+	r.SetBounds(c.MaxSubscriptions, c.MaxPerUser)
 	return r
 }
 
@@ -77,6 +80,17 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// bounds are those that hold at a moment.
+type bounds struct {
+	subscriptions int
+	perUser       int // 0: there is none
+}
+
+// SetBounds replaces MaxSubscriptions and MaxPerUser, whose 0 is no bound. Who is beyond already stays.
+func (r *Registry) SetBounds(maxSubscriptions, maxPerUser int) {
+	r.bounds.Store(&bounds{maxSubscriptions, maxPerUser})
 }
 
 // SetRules replaces the rules. They are for what is asked from now on.
@@ -149,11 +163,27 @@ func (r *Registry) Connect(ctx context.Context, h Hello, link Link) (*Client, er
 	if err != nil {
 		return nil, err
 	}
-	return r.Enter(identity, h, link), nil
+	return r.Enter(identity, h, link)
 }
 
-// Enter lets in a client that was identified.
-func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
+// RoomFor says whether Enter would let in another client with this identity: the error is [ErrOfUser]. It is for those who can tell a client
+// only before.
+func (r *Registry) RoomFor(identity *Identity) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.roomFor(identity)
+}
+
+func (r *Registry) roomFor(identity *Identity) error {
+	bound := r.bounds.Load().perUser
+	if bound > 0 && identity.User != "" && len(r.users[identity.User]) >= bound {
+		return ErrOfUser
+	}
+	return nil
+}
+
+// Enter lets in a client that was identified, unless there are as many of its user as allowed: then the error is [ErrOfUser].
+func (r *Registry) Enter(identity *Identity, h Hello, link Link) (*Client, error) {
 	id := identity.client
 	if id == "" {
 		id = newID()
@@ -161,6 +191,10 @@ func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
 	c := &Client{registry: r, id: id, link: link, transport: h.Transport, remote: h.Remote, since: time.Now().UnixNano()}
 	c.identity.Store(identity)
 	r.mu.Lock()
+	if err := r.roomFor(identity); err != nil {
+		r.mu.Unlock()
+		return nil, err
+	}
 	r.clients[id] = c
 	if identity.User != "" {
 		r.users[identity.User] = append(r.users[identity.User], c)
@@ -169,7 +203,7 @@ func (r *Registry) Enter(identity *Identity, h Hello, link Link) *Client {
 	c.watchExpiry(identity.Expires)
 	r.tell("client connected", c)
 	r.config.Notify(TypeConnected, c.event())
-	return c
+	return c, nil
 }
 
 // tell logs what happens to a client, for those who debug.

@@ -192,7 +192,7 @@ func (c *Client) reserve(s *subscription) error {
 		return ErrClientGone
 	case c.subscriptions[s.name] != nil:
 		return ErrAlreadyIn
-	case len(c.subscriptions) >= c.registry.config.MaxSubscriptions:
+	case len(c.subscriptions) >= c.registry.bounds.Load().subscriptions:
 		return ErrTooManyIn
 	}
 	if c.subscriptions == nil {

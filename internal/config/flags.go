@@ -41,6 +41,9 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
 	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
 		example("[https://www.example.com]").reloads()
+	f.StringSliceVar(&s.TrustedProxies, "trusted-proxy", nil, "addresses and `networks` of proxies whose Forwarded and X-Forwarded-For are believed, loopback, or private").
+		example("[10.0.0.0/8, loopback]").reloads()
+	f.BoolVar(&s.ProxyProtocol, "proxy-protocol", false, "expect the PROXY protocol, version 1 or 2, of trusted proxies")
 	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
 	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
 	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
@@ -79,6 +82,13 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f = section{set, "Limits"}
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
 	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for up to a second")
+	f.IntVar(&s.MaxConnectionsPerAddress, "max-connections-per-address", 0, "of these one address may have, or one /64 of IPv6; 0: no bound").reloads()
+	f.IntVar(&s.MaxConnectionsPerUser, "max-connections-per-user", 0, "clients of one user; 0: no bound").reloads()
+	f.IntVar(&s.MaxChannelsPerConnection, "max-channels-per-connection", 1000, "channels that one client of /ws or Socket.IO may subscribe to").reloads()
+	f.IntVar(&s.ConnectRate, "connect-rate", 0, "clients that may connect in a second, in all; 0: no bound").reloads()
+	f.IntVar(&s.ConnectBurst, "connect-burst", 0, "clients that may connect at a time after a pause; 0: those of a second").reloads()
+	f.IntVar(&s.MessageRate, "message-rate", 0, "messages a second of one connection, which is read more slowly beyond it; 0: no bound").reloads()
+	sizeVar(f, &s.ByteRate, "byte-rate", 0, "`bytes` a second of one connection, likewise; 0: no bound").reloads()
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
 	f.IntVar(&s.MaxFailures, "max-failures", 100, "wrong API keys, and wrong tokens, that are looked at from a public address in a minute; -1 for any number")
 	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")

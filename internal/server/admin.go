@@ -37,7 +37,8 @@ const (
 )
 
 func newAdmin(s *Server) *admin {
-	a := &admin{server: s, metrics: s.metrics.Handler(), connections: connections{max: maxAdminConnections}}
+	a := &admin{server: s, metrics: s.metrics.Handler()}
+	a.connections.max.Store(maxAdminConnections)
 	a.hostname, _ = os.Hostname()
 	a.http = &http.Server{
 		Handler:           a,
@@ -146,9 +147,9 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header["Upgrade"] != nil {
 		h.Set("Connection", "close")
 	}
-	if isBeyondBound(r) {
+	if refused := connectionOf(r.Context()).refused; refused != nil {
 		h.Set("Connection", "close")
-		s.fail(w, r, errFull)
+		s.fail(w, r, refused)
 		return
 	}
 	if err := a.check(r); err != nil {

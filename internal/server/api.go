@@ -170,8 +170,8 @@ func (a *api) grant(r *http.Request) (auth.Grant, error) {
 	if !a.server.config.Dev {
 		return grant, clients.ErrCredentials.With("an API key is needed, in the header Authorization: Bearer KEY; baro token key makes one")
 	}
-	if !isOwnHost(r.Host) {
-		return grant, clients.ErrForbidden.With(fmt.Sprintf("without an API key the API is to be had by address, or as localhost, not as %.100q", r.Host))
+	if host := askedHost(r); !isOwnHost(host) {
+		return grant, clients.ErrForbidden.With(fmt.Sprintf("without an API key the API is to be had by address, or as localhost, not as %.100q", host))
 	}
 	return auth.Unlimited(), nil
 }

@@ -104,7 +104,7 @@ type device struct {
 func connectDevice(t *testing.T, s *Server, user string, answer func(*device, clients.Call)) *device {
 	t.Helper()
 	d := &device{answer: answer}
-	d.Client = s.registry.Enter(&clients.Identity{Identity: auth.Identity{User: user}}, clients.Hello{Transport: "test"}, d)
+	d.Client, _ = s.registry.Enter(&clients.Identity{Identity: auth.Identity{User: user}}, clients.Hello{Transport: "test"}, d)
 	d.Begin(t.Context())
 	t.Cleanup(func() { d.Gone("over") })
 	return d

@@ -28,6 +28,7 @@ type commands struct {
 	client    *clients.Client // nil while it is not connected
 	underWay  atomic.Int32
 	refreshes atomic.Bool
+	pace      *pace // nil: it has sent nothing yet, or may send as much as it likes
 }
 
 // subscribeOptions say where a client begins: after a position, with "oldest" or "now"; else as the channel's rule says.

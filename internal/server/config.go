@@ -11,6 +11,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/certificates"
+	"baro.dev/internal/realip"
 )
 
 // Config is how a server is set up. A zero field means the default, which is given with it.
@@ -68,6 +69,24 @@ type Config struct {
 	// MaxConnections is how many connections there may be, of TCP and QUIC together, and how many streams, waiting polls and
 	// WebSockets, of which one connection of HTTP/2 or HTTP/3 carries many. 65,536.
 	MaxConnections int
+	// MaxConnectionsPerAddress is how many of either one address may have, or one network of 64 bits of IPv6; trusted proxies have no
+	// bound. 0: no bound.
+	MaxConnectionsPerAddress int
+	// MaxConnectionsPerUser is how many clients there may be of one user, over all transports but polls. 0: no bound.
+	MaxConnectionsPerUser int
+	// ConnectRate is how many clients may begin in a second, in all: WebSockets, streams and sessions of Socket.IO; and ConnectBurst
+	// how many at a time after a pause. 0: no bound; and ConnectRate.
+	ConnectRate, ConnectBurst int
+	// MessageRate is how many messages a second one connection may send, of WebSocket or Socket.IO, and ByteRate how many bytes of them,
+	// in bursts of twice as many; who sends more is read more slowly. 0: no bound.
+	MessageRate, ByteRate int
+	// MaxChannelsPerConnection is to how many channels one client of /ws or Socket.IO may subscribe. 1000.
+	MaxChannelsPerConnection int
+	// TrustedProxies are the addresses and networks of the proxies whose word is taken for where a request comes from; and the words
+	// loopback and private. Nobody.
+	TrustedProxies []string
+	// ProxyProtocol expects the header of the PROXY protocol, version 1 or 2, from trusted proxies.
+	ProxyProtocol bool
 	// QueueBytes is how many bytes may wait for a client that reads slowly, until it is cut. 1 MiB.
 	QueueBytes int
 	// MaxFailures is how many wrong API keys, and as many wrong tokens, are looked at from one public address in a minute; see
@@ -104,10 +123,14 @@ type Config struct {
 	Log *slog.Logger
 }
 
+const defaultMaxConnections = 65_536
+
 func (c Config) withDefaults() Config {
 	setDefault(&c.Listen, ":8000")
-	setDefault(&c.MaxConnections, 65_536)
+	setDefault(&c.MaxConnections, defaultMaxConnections)
 	setDefault(&c.MaxHandshakes, 256)
+	setDefault(&c.ConnectBurst, c.ConnectRate)
+	setDefault(&c.MaxChannelsPerConnection, 1000)
 	setDefault(&c.QueueBytes, 1<<20)
 	setDefault(&c.MaxFailures, 100)
 	setDefault(&c.MaxWait, time.Minute)
@@ -149,6 +172,7 @@ func (c Config) Check() error {
 type parts struct {
 	Config
 	origins      *origins
+	trusted      realip.Trusted
 	certificates *certificates.Keeper // nil for none
 	verifier     *auth.Verifier       // nil for none
 	backends     *backends
@@ -170,6 +194,12 @@ func (c Config) prepare() (p parts, err error) {
 	}
 	if p.origins, err = newOrigins(p.AllowOrigins, p.Dev); err != nil {
 		return p, err
+	}
+	if p.trusted, err = realip.Parse(p.TrustedProxies); err != nil {
+		return p, fmt.Errorf("trusted proxy: %w", err)
+	}
+	if p.ProxyProtocol && p.trusted.Empty() {
+		return p, errNoProxy
 	}
 	if p.certificates, err = p.newCertificates(); err != nil {
 		return p, err
@@ -193,6 +223,8 @@ func (c Config) prepare() (p parts, err error) {
 	}
 	return p, err
 }
+
+var errNoProxy = errors.New("the PROXY protocol is expected of trusted proxies, and there are none: say which")
 
 var errNobody = errors.New("nobody could use the server: say which tokens it accepts, or whom it asks (connect), let clients in without one (anonymous), or set dev on your own machine")
 
@@ -221,6 +253,13 @@ func (c *Config) validate() error {
 		{"the message bytes", c.Channels.MaxMessageBytes > 0},
 		{"the number of connections", c.MaxConnections > 0},
 		{"the number of handshakes", c.MaxHandshakes > 0},
+		{"the number of connections of an address", c.MaxConnectionsPerAddress >= 0},
+		{"the number of connections of a user", c.MaxConnectionsPerUser >= 0},
+		{"the rate of connects", c.ConnectRate >= 0},
+		{"the burst of connects", c.ConnectBurst >= 0},
+		{"the rate of messages", c.MessageRate >= 0},
+		{"the rate of bytes", c.ByteRate >= 0},
+		{"the number of channels of a connection", c.MaxChannelsPerConnection > 0},
 		{"the queue bytes", c.QueueBytes > 0},
 		{"the longest wait", c.MaxWait > 0},
 		{"the heartbeat", c.Heartbeat > 0},

@@ -40,6 +40,7 @@ func many(t *testing.T, s *Server) (gone func()) {
 		s.slots.mu.Lock()
 		defer s.slots.mu.Unlock()
 		s.slots.used += n
+		s.slots.max += n // descriptors may allow fewer
 	}
 	add(n)
 	gone = sync.OnceFunc(func() { add(-n) })

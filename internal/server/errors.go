@@ -42,7 +42,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.refused(r, p)
 	}
 	h := w.Header()
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p == clients.ErrOfAddress || p == clients.ErrOfUser {
 		h.Set("Retry-After", strconv.Itoa(int(s.returnAfter().Seconds())+1))
 	}
 	if limited, ok := errors.AsType[*auth.Error](err); ok && limited.After > 0 {

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -91,6 +93,18 @@ func (s *Server) streamSSE(w http.ResponseWriter, r *http.Request, name string, 
 		from = channel.After(p)
 	}
 	return s.stream(w, r, newFollower(identity, h), name, from, f)
+}
+
+// putOff has a browser come back later: at an error its EventSource would give up for good (HTML, "processing model" of server-sent
+// events).
+func (s *Server) putOff(w http.ResponseWriter, r *http.Request, err error) {
+	s.refused(r, toProblem(err))
+	body, _ := json.Marshal(newErrorAnswer(err)) // our own types
+	h := w.Header()
+	h.Set("Content-Type", typeSSE)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Connection", "close")
+	fmt.Fprintf(w, "retry: %d\nevent: baro.refused\ndata: %s\n\n", s.returnAfter().Milliseconds(), body)
 }
 
 func (s *Server) streamNDJSON(w http.ResponseWriter, r *http.Request, name string, q query) error {

@@ -12,6 +12,7 @@ import (
 
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
+	"baro.dev/internal/clients"
 )
 
 const (
@@ -21,6 +22,7 @@ const (
 
 // ServeHTTP answers every request to the server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = s.locate(r)
 	if s.log.Enabled(r.Context(), slog.LevelDebug) {
 		s.log.DebugContext(r.Context(), "request", "method", r.Method, "url", auth.Redact(r.URL.RequestURI()), "remote", r.RemoteAddr, "conn", connectionOf(r.Context()).id)
 	}
@@ -42,10 +44,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Connection", "close")
 	}
 
+	refused := connectionOf(r.Context()).refused
 	switch {
-	case isBeyondBound(r):
+	case refused != nil:
 		h.Set("Connection", "close")
-		s.fail(w, r, errFull)
+		s.fail(w, r, refused)
 	case isChannel:
 		s.serveChannel(w, r, name, upgrade)
 	case isMultiplex:
@@ -151,12 +154,15 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q que
 		return
 	}
 	var err error
-	switch negotiate(r.Header) {
-	case typeJSON:
+	media := negotiate(r.Header)
+	switch {
+	case media == typeJSON:
 		err = s.poll(w, r, name, q)
-	case typeSSE:
+	case media != "" && r.Method == http.MethodGet && !s.lets():
+		err = clients.ErrConnects
+	case media == typeSSE:
 		err = s.streamSSE(w, r, name, q)
-	case typeNDJSON:
+	case media == typeNDJSON:
 		err = s.streamNDJSON(w, r, name, q)
 	default:
 		err = refusal(http.StatusNotAcceptable, "not_acceptable", "a channel is to be had as "+typeJSON+", "+typeSSE+" or "+typeNDJSON)
@@ -164,7 +170,11 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, name string, q que
 	if errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler) // the client has gone, or half of it: it must not take silence for an answer
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case media == typeSSE && r.Header["Sec-Fetch-Mode"] != nil && toProblem(err).Number < clients.ErrRequest.Number:
+		s.putOff(w, r, err)
+	default:
 		s.fail(w, r, explain(r, err))
 	}
 }

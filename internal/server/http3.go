@@ -40,10 +40,11 @@ const (
 func newOverUDP(s *Server, config *tls.Config) *overUDP {
 	u := &overUDP{server: s}
 	u.quic = webtransport.NewServer(s, config)
-	u.quic.Admit = func(ctx context.Context, _ *quic.ClientInfo) error {
+	u.quic.Admit = func(ctx context.Context, client *quic.ClientInfo) error {
 		s.metrics.Accepted("quic")
-		return s.connections.admit(ctx)
+		return s.connections.admit(ctx, client)
 	}
+	u.quic.Verify = s.connections.hosts.bounded
 	h := u.quic.HTTP3
 	h.ConnContext = func(ctx context.Context, _ *quic.Conn) context.Context {
 		return context.WithValue(ctx, connectionKey{}, connection{id: s.connections.last.Add(1)})

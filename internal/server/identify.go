@@ -39,6 +39,18 @@ func explain(r *http.Request, err error) error {
 	return clients.ErrCredentials.With("what is shown is an API key, which is for backends: for " + apiRoot + ", and to publish; who reads needs a token")
 }
 
+// visitor says who sends a request for a WebSocket, of whom there is room for another connection.
+func (s *Server) visitor(r *http.Request, transport string) (*clients.Identity, clients.Hello, error) {
+	if !s.lets() {
+		return nil, clients.Hello{}, clients.ErrConnects
+	}
+	identity, h, err := s.identify(r, transport)
+	if err == nil {
+		err = s.registry.RoomFor(identity)
+	}
+	return identity, h, err
+}
+
 // backend says what a backend may that sends a request with an API key. Without a key the error is of the kind [auth.ErrMissing].
 func (s *Server) backend(r *http.Request) (auth.Grant, error) {
 	text, err := auth.KeyOf(r)

@@ -62,6 +62,7 @@ func newMultiplex(s *Server) *multiplex {
 type admitted struct {
 	hello    clients.Hello
 	identity *clients.Identity // nil: connect says who it is
+	host     *host             // where it is counted
 	opened   bool
 }
 
@@ -72,7 +73,7 @@ func (x *multiplex) serve(w http.ResponseWriter, r *http.Request, upgrade bool) 
 	s := x.server
 	a, err := x.admit(w, r, upgrade)
 	if err == nil {
-		err = s.slots.take()
+		a.host, err = s.slots.take(s.clientAddr(r))
 	}
 	if err != nil {
 		refuseUpgrade(w, upgrade)
@@ -81,7 +82,7 @@ func (x *multiplex) serve(w http.ResponseWriter, r *http.Request, upgrade bool) 
 	}
 	defer func() {
 		if !a.opened { // the transport has refused it, or panicked
-			s.slots.give()
+			s.slots.give(a.host)
 		}
 	}()
 	// The connection outlives what bounds a request.
@@ -100,6 +101,9 @@ func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) 
 		w.Header().Set("Upgrade", "websocket")
 		return nil, refusal(http.StatusUpgradeRequired, "upgrade_required", "this is for WebSockets")
 	}
+	if !x.server.lets() {
+		return nil, clients.ErrConnects
+	}
 	h, err := x.server.hello(r, "ws")
 	if err != nil {
 		return nil, err
@@ -109,6 +113,9 @@ func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) 
 		a.identity, err = x.server.registry.Identify(r.Context(), h)
 		if h.Token == "" && errors.Is(err, clients.ErrCredentials) {
 			err = nil // it may have a token yet
+		}
+		if a.identity != nil && err == nil {
+			err = x.server.registry.RoomFor(a.identity)
 		}
 	}
 	return a, err
@@ -123,10 +130,12 @@ func (x *multiplex) open(c *ws.Socket, r *http.Request) {
 	x.server.metrics.Opened(metrics.Multiplex)
 	a := r.Context().Value(admittedKey{}).(*admitted)
 	a.opened = true
-	v := &visitor{commands: commands{server: x.server}, socket: c, coming: &coming{hello: a.hello}}
+	v := &visitor{commands: commands{server: x.server}, socket: c, host: a.host, coming: &coming{hello: a.hello}}
 	c.Data = v
 	if a.identity != nil {
-		v.enter(a.identity, 0)
+		if !v.enter(a.identity, reply{v, 0}) {
+			return
+		}
 		if a.hello.Token != "" {
 			v.coming = nil
 		}

@@ -193,6 +193,11 @@ func (r reply) result(result any, err error) {
 
 // received does what a frame asks for.
 func (v *visitor) received(m ws.Message) {
+	if !v.server.keepSocketPace(&v.pace, v.socket, len(m.Data)) {
+		v.server.tooFast(v.client)
+		v.Close(endRate)
+		return
+	}
 	f, err := parseFrame(m)
 	r := reply{v, f.ID}
 	if err == nil && f.Connect != nil {

@@ -18,6 +18,7 @@ import (
 type visitor struct {
 	commands
 	socket *ws.Socket
+	host   *host      // where it is counted
 	coming *coming    // nil: who it is, is decided
 	gate   sync.Mutex // held until the client was told that it is connected
 }
@@ -37,21 +38,35 @@ type welcome struct {
 	Ping    float64 `json:"ping"` // seconds between the server's pings, which are WebSocket's
 }
 
-// enter has the client be one, and tells it so: in reply to a command, or by a push.
-func (v *visitor) enter(identity *clients.Identity, id uint64) {
+// enter has the client be one, and tells it so: in reply to a command, or by a push. Where there are too many of its user, it ends the
+// connection.
+func (v *visitor) enter(identity *clients.Identity, r reply) (entered bool) {
 	v.gate.Lock()
-	hello := v.coming.hello
-	v.client = v.server.registry.Enter(identity, hello, v)
+	client, err := v.server.registry.Enter(identity, v.coming.hello, v)
+	if err != nil {
+		v.gate.Unlock()
+		v.turnAway(&v.coming.hello, r, err)
+		return false
+	}
+	v.client = client
 	w := &welcome{
 		v.client.ID(), identity.User, secondsUntil(identity.Expires), v.server.multiplex.version, v.server.config.Heartbeat.Seconds(),
 	}
-	if id > 0 {
-		v.say(commandAnswer{ID: id, OK: w})
+	if r.id > 0 {
+		v.say(commandAnswer{ID: r.id, OK: w})
 	} else {
 		v.say(push{Connected: w})
 	}
 	v.gate.Unlock()
 	v.client.Begin(v.socket.Context())
+	return true
+}
+
+// turnAway ends a connection whose client is not let in.
+func (v *visitor) turnAway(h *clients.Hello, r reply, err error) {
+	r.fail(err)
+	v.server.refusedClient(h, err)
+	v.refuse(err)
 }
 
 // connect lets the client in by what it says of itself, or ends the connection.
@@ -69,16 +84,16 @@ func (v *visitor) connect(c *connectCommand, r reply) {
 	defer cancel()
 	identity, err := v.server.registry.Identify(ctx, h)
 	if err != nil {
-		r.fail(err)
-		v.server.refusedClient(&h, err)
-		v.refuse(err)
+		v.turnAway(&h, r, err)
 		return
 	}
 	if v.client != nil { // as an anonymous one
 		v.client.Gone("reconnected")
+		v.client = nil
 	}
-	v.enter(identity, r.id)
-	v.coming = nil
+	if v.enter(identity, r) {
+		v.coming = nil
+	}
 }
 
 // refuse ends a connection that was not let in.
@@ -104,7 +119,7 @@ func (v *visitor) closed(err error) {
 		v.client.Gone("left")
 	}
 	v.server.metrics.Closed(metrics.Multiplex, closeCode(err))
-	v.server.slots.give()
+	v.server.slots.give(v.host)
 }
 
 // say sends something of this client alone.

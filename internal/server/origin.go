@@ -64,9 +64,9 @@ func (o *origins) check(r *http.Request) (foreign string, ok bool) {
 }
 
 // same says whether from is the origin that r was sent to. Without TLS its scheme is not known, since a proxy may have
-// taken the TLS off.
+// taken the TLS off, unless that is trusted, and says so.
 func same(from origin.Origin, r *http.Request) bool {
-	return (r.TLS == nil || from.Scheme == "https") && from.Same(r.Host)
+	return (r.TLS == nil && !forwardedOf(r).https || from.Scheme == "https") && from.Same(r.Host)
 }
 
 // allow has the page that r comes from read the answer.

@@ -52,10 +52,11 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 
 // wait waits for messages. When the time is over, or the server stops, there are none.
 func (s *Server) wait(r *http.Request, name string, from channel.From, wait time.Duration) (channel.Batch, error) {
-	if err := s.slots.take(); err != nil {
+	host, err := s.slots.take(s.clientAddr(r))
+	if err != nil {
 		return channel.Batch{}, err
 	}
-	defer s.slots.give()
+	defer s.slots.give(host)
 	s.metrics.Opened(metrics.Poll)
 	defer func() {
 		if r.Context().Err() != nil {

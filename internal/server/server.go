@@ -5,9 +5,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"baro.dev/channel"
 	"baro.dev/channel/diskstore"
@@ -16,6 +19,7 @@ import (
 	"baro.dev/internal/clients"
 	"baro.dev/internal/console"
 	"baro.dev/internal/metrics"
+	"baro.dev/internal/realip"
 )
 
 // A Server serves channels. It is an [http.Handler], and has listeners of its own: [Server.Listen], then [Server.Serve],
@@ -36,6 +40,8 @@ type Server struct {
 	console    *console.Console
 	metrics    *metrics.Metrics
 	store      *watchedStore // nil: messages are kept in memory alone
+	// trusted is whose word is taken for where requests come from.
+	trusted atomic.Pointer[realip.Trusted]
 
 	streams     *streams
 	following   following
@@ -45,6 +51,8 @@ type Server struct {
 	socketIO    *socketIO
 	api         *api
 	slots       slots
+	connects    atomic.Pointer[rate.Limiter] // of clients that begin
+	paces       atomic.Pointer[paces]        // at which each may go on
 	connections connections
 	leaving     leaving
 	draining    context.Context // done when nothing is published any more, and whoever is left is to go
@@ -72,18 +80,20 @@ func New(config Config) (*Server, error) {
 	}
 	config = p.Config
 	s := &Server{
-		config:      config,
-		log:         config.Log,
-		teller:      teller{log: config.Log},
-		tracing:     newTracing(config.Traces),
-		verifier:    p.verifier,
-		backends:    p.backends,
-		origins:     p.origins,
-		slots:       slots{max: config.MaxConnections},
-		connections: connections{max: int64(config.MaxConnections)},
+		config:   config,
+		log:      config.Log,
+		teller:   teller{log: config.Log},
+		tracing:  newTracing(config.Traces),
+		verifier: p.verifier,
+		backends: p.backends,
+		origins:  p.origins,
 	}
 	s.metrics = metrics.New(metrics.Config{Version: config.Version, State: s.state})
 	s.backends.metrics = s.metrics
+	s.slots.hosts = &s.connections.hosts
+	s.connections.exempt = func(a netip.Addr) bool { return s.trusted.Load().Contains(a) }
+	s.connections.descriptors = newDescriptorLimit(mostDescriptors())
+	s.setLimits(&p)
 	s.streams = newStreams(s)
 	s.sockets = newSockets(s)
 	s.multiplex = newMultiplex(s)
@@ -155,6 +165,7 @@ func (s *Server) open() error {
 	}
 	s.hub = channel.NewHub(&o)
 	c.Hub = s.hub
+	c.MaxSubscriptions, c.MaxPerUser = s.config.MaxChannelsPerConnection, s.config.MaxConnectionsPerUser
 	s.registry = clients.New(c)
 	return nil
 }

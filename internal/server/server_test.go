@@ -198,9 +198,7 @@ func (s *Server) used() int {
 }
 
 func (s *Server) limitClients(n int) {
-	s.slots.mu.Lock()
-	defer s.slots.mu.Unlock()
-	s.slots.max = n
+	s.slots.bound(n)
 }
 
 func TestRoutes(t *testing.T) {

@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http"
+	"net/netip"
 	"sync"
-	"sync/atomic"
+
+	"baro.dev/internal/clients"
 )
 
 var (
@@ -14,30 +14,48 @@ var (
 	errDraining = errors.New("the server is stopping")
 )
 
-// slots counts what is open for long: streams, waiting polls and WebSockets.
+// slots counts what is open for long: streams, waiting polls, WebSockets and sessions of Socket.IO.
 type slots struct {
+	hosts *hosts
+
 	mu    sync.Mutex
 	max   int
 	used  int
 	empty chan struct{} // made when draining; closed when none is used
 }
 
-func (s *slots) take() error {
+// take takes a slot for a client, whose address is a. It is for give.
+func (s *slots) take(a netip.Addr) (from *host, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.empty != nil:
-		return errDraining
+		return nil, errDraining
 	case s.used >= s.max:
-		return errFull
+		return nil, errFull
+	}
+	from, beyond := s.hosts.enter(a, ofClients)
+	if beyond > 0 {
+		s.hosts.leave(from, ofClients)
+		return nil, clients.ErrOfAddress
 	}
 	s.used++
-	return nil
+	return from, nil
 }
 
-func (s *slots) give() {
+// room says whether take would take a slot.
+func (s *slots) room(a netip.Addr) error {
+	from, err := s.take(a)
+	if err == nil {
+		s.give(from)
+	}
+	return err
+}
+
+func (s *slots) give(from *host) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.hosts.leave(from, ofClients)
 	s.used--
 	if s.used == 0 && s.empty != nil {
 		close(s.empty)
@@ -49,6 +67,13 @@ func (s *slots) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
+}
+
+// bound sets how many there may be from now on.
+func (s *slots) bound(most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.max = most
 }
 
 // drain refuses new clients from now on.
@@ -72,66 +97,4 @@ func (s *slots) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// connections counts connections: those of TCP by the hooks of [http.Server], those of QUIC before their handshake. TCP
-// connections beyond the bound are told so by an answer to their request, as long as they are not too many themselves; those of QUIC
-// are refused, upon which clients try TCP.
-type connections struct {
-	max  int64
-	open atomic.Int64
-	last atomic.Uint64 // the id of the last one
-}
-
-// reserve is how many connections beyond the bound are answered rather than closed at once.
-const reserve = 64
-
-// connection is what requests know of theirs.
-type connection struct {
-	id          uint64 // for the log
-	plain       bool   // without TLS
-	beyondBound bool   // there are too many
-}
-
-type connectionKey struct{}
-
-// connectionOf is the connection of a request.
-func connectionOf(ctx context.Context) connection {
-	c, _ := ctx.Value(connectionKey{}).(connection)
-	return c
-}
-
-// accepted is for [http.Server.ConnContext]: it comes before changed.
-func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Context {
-	k := connection{id: c.last.Add(1)}
-	_, k.plain = conn.(*net.TCPConn)
-	k.beyondBound = c.open.Add(1) > c.max
-	return context.WithValue(ctx, connectionKey{}, k)
-}
-
-// changed is for [http.Server.ConnState].
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		if c.open.Load() > c.max+reserve {
-			_ = conn.Close()
-		}
-	case http.StateClosed, http.StateHijacked:
-		// A hijacked connection is a WebSocket: it has a slot.
-		c.open.Add(-1)
-	}
-}
-
-// admit is for a QUIC connection, which ctx ends with.
-func (c *connections) admit(ctx context.Context) error {
-	if c.open.Add(1) > c.max {
-		c.open.Add(-1)
-		return errFull
-	}
-	context.AfterFunc(ctx, func() { c.open.Add(-1) })
-	return nil
-}
-
-func isBeyondBound(r *http.Request) bool {
-	return connectionOf(r.Context()).beyondBound
 }

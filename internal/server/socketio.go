@@ -23,6 +23,8 @@ const socketIOPath = "/socket.io/"
 type socketIO struct {
 	server *Server
 	io     *socketio.Server
+
+	sessions *sessions
 }
 
 func newSocketIO(s *Server) *socketIO {
@@ -40,12 +42,14 @@ func newSocketIO(s *Server) *socketIO {
 			Logger:            s.log,
 		},
 	}
+	o.Engine.AllowRequest = func(r *http.Request) error { return k.sessions.allow(r) }
 	if len(s.config.AllowOrigins) > 0 {
 		o.Engine.CORS = &engineio.CORS{Origins: s.config.AllowOrigins}
 	}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
 	k.io.Engine().Meter = socketMeter{s.metrics}
+	k.sessions = newSessions(s, k.io.Engine())
 	k.io.OnConnectionError(s.refusedSocketIO)
 	k.io.Use(k.admit)
 	k.io.OnConnection(k.connected)
@@ -66,13 +70,10 @@ func (k *socketIO) handle(name string, do func(*guest, *socketio.Event)) {
 
 // admit is middleware: it lets a socket in, or says why not.
 func (k *socketIO) admit(c *socketio.Socket) error {
-	if err := k.server.slots.take(); err != nil {
-		if errors.Is(err, errDraining) {
-			c.Conn().Close() // an official client comes back by itself then, but not when it is refused
-		}
-		return k.refuse(c, clients.Hello{}, err)
+	if k.server.isLeaving() {
+		c.Conn().Close() // an official client comes back by itself then, but not when it is refused
+		return k.refuse(c, clients.Hello{}, errDraining)
 	}
-	context.AfterFunc(c.Context(), k.server.slots.give) // OnDisconnect is not for a client that leaves before it is connected
 	h, err := socketHello(c)
 	if err != nil {
 		return k.refuse(c, h, err)
@@ -80,6 +81,9 @@ func (k *socketIO) admit(c *socketio.Socket) error {
 	ctx, cancel := context.WithTimeout(c.Context(), k.server.config.HeaderTimeout)
 	defer cancel()
 	identity, err := k.server.registry.Identify(ctx, h)
+	if err == nil {
+		err = k.server.registry.RoomFor(identity)
+	}
 	if err != nil {
 		return k.refuse(c, h, err)
 	}
@@ -127,18 +131,33 @@ func socketHello(c *socketio.Socket) (clients.Hello, error) {
 
 func (k *socketIO) connected(c *socketio.Socket) {
 	g := c.Data().(*guest)
-	g.client = k.server.registry.Enter(g.identity, g.hello, g)
+	var err error
+	if g.client, err = k.server.registry.Enter(g.identity, g.hello, g); err != nil { // of two who come at once
+		p := toProblem(err)
+		g.Close(clients.Reason{Number: endRetry.Number, Code: p.Code, Text: p.Message})
+		return
+	}
 	g.identity, g.hello = nil, clients.Hello{} // the client knows
 	c.OnDisconnect(func(r socketio.Reason) { g.client.Gone(string(r)) })
 	g.client.Begin(c.Context())
 }
 
-// serve answers a request of a client. A poll waits until there is something, which a heartbeat is at last.
+// serve answers a request of a client. A poll waits until there is something, which a heartbeat is at last. A client that is refused
+// before it has a session comes back by itself, which one that is told so in the session does not.
 func (k *socketIO) serve(w http.ResponseWriter, r *http.Request) {
 	if k.server.isLeaving() && r.URL.Path == socketIOPath && !r.URL.Query().Has("sid") {
 		// Whoever is there already may still poll.
 		w.Header().Set("Connection", "close")
 		k.server.fail(w, r, errDraining)
+		return
+	}
+	if err := k.sessions.admit(r); err != nil {
+		foreign, ok := k.server.origins.check(r)
+		if ok {
+			allow(w.Header(), foreign)
+		}
+		refuseUpgrade(w, asksForWebSocket(r))
+		k.server.fail(w, r, err)
 		return
 	}
 	limit := k.server.config.Heartbeat + 2*k.server.config.WriteTimeout

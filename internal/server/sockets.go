@@ -45,6 +45,7 @@ type socketClient struct {
 	socket       *ws.Socket
 	client       *clients.Client
 	subscription *channel.Subscription
+	pace         *pace // nil: it has sent nothing yet, or may send as much as it likes
 	leave        func()
 }
 
@@ -94,10 +95,10 @@ func newSockets(s *Server) *sockets {
 		Logger:      s.log,
 	}
 	k := &sockets{server: s}
-	k.plain = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publish, OnClose: k.close, OnRefuse: s.refusedHandshake}
+	k.plain = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.paced(k.publish), OnClose: k.close, OnRefuse: s.refusedHandshake}
 	o.Subprotocols = []string{subprotocolJSON}
 	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
-	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.publishEnvelope, OnClose: k.close, OnRefuse: s.refusedHandshake}
+	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.paced(k.publishEnvelope), OnClose: k.close, OnRefuse: s.refusedHandshake}
 	k.plainFormat = &socketFormat{s, &k.plain, preparePlain}
 	k.envelopeFormat = &socketFormat{s, &k.envelope, prepareEnvelope}
 	return k
@@ -141,7 +142,11 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	k.server.metrics.Opened(metrics.WebSocket)
 	c.Data = j.client
 	j.client.socket = c
-	j.client.client = k.server.registry.Enter(j.identity, j.hello, j.client)
+	var err error
+	if j.client.client, err = k.server.registry.Enter(j.identity, j.hello, j.client); err != nil {
+		k.refuse(c, err)
+		return
+	}
 	from := j.from
 	if _, err := k.server.hub.Read(j.client.name, j.start, 1); j.start != channel.Now() && err == nil {
 		from = j.start
@@ -236,12 +241,27 @@ func (k *sockets) close(c *ws.Socket, err error) {
 	if client.subscription != nil {
 		client.subscription.Close()
 	}
-	if errors.Is(err, ws.ErrQueueFull) {
-		k.server.slow(c.Data.(*socketClient).client)
+	if client.client != nil {
+		if errors.Is(err, ws.ErrQueueFull) {
+			k.server.slow(client.client)
+		}
+		client.client.Gone("left")
 	}
-	client.client.Gone("left")
 	k.server.metrics.Closed(metrics.WebSocket, closeCode(err))
 	client.leave()
+}
+
+// paced has a handler called for what comes of a client as fast as it may.
+func (k *sockets) paced(handle func(*ws.Socket, ws.Message)) func(*ws.Socket, ws.Message) {
+	return func(c *ws.Socket, m ws.Message) {
+		client := c.Data.(*socketClient)
+		if !k.server.keepSocketPace(&client.pace, c, len(m.Data)) {
+			k.server.tooFast(client.client)
+			_ = c.Close(ws.StatusCode(endRate.Number), endRate.Code+": "+endRate.Text)
+			return
+		}
+		handle(c, m)
+	}
 }
 
 // publish publishes a plain frame.

@@ -113,18 +113,23 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := s.slots.take(); errors.Is(err, errDraining) && f.invite != nil {
+	host, err := s.slots.take(s.clientAddr(r))
+	if errors.Is(err, errDraining) && f.invite != nil {
 		// Browsers do not come back after an error.
 		_, _ = w.Write(f.invite(s.returnAfter()))
 		return nil
 	} else if err != nil {
 		return err
 	}
+	client, err := s.registry.Enter(who.identity, who.hello, who)
+	if err != nil {
+		s.slots.give(host)
+		return err
+	}
 	if s.streams.takes(r) {
 		h.Set("Connection", "close")
 	}
 	s.metrics.Opened(f.transport)
-	client := s.registry.Enter(who.identity, who.hello, who)
 	who.identity, who.hello = nil, clients.Hello{} // it lives as long as the client does
 	out := newOutput(w, s.config.WriteTimeout)
 	q := newQueue(f, s.config.QueueBytes, func() {
@@ -139,7 +144,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 		}
 		client.Gone("left")
 		s.metrics.Closed(q.format.transport, s.endOf(who, q))
-		s.slots.give()
+		s.slots.give(host)
 	}
 	taken := false
 	defer func() {

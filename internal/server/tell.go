@@ -106,6 +106,10 @@ func (s *Server) refusedSocketIO(r *http.Request, err *engineio.ConnectionError)
 	if errors.Is(err, engineio.ErrCrossOrigin) {
 		return
 	}
+	if p, ok := errors.AsType[*clients.Error](err.Err); ok {
+		s.refused(r, p)
+		return
+	}
 	p := refusal(http.StatusBadRequest, "socketio_"+strings.ToLower(strings.ReplaceAll(err.Code.String(), " ", "_")), err.Message)
 	if err.Code == engineio.Forbidden {
 		p.Status = http.StatusForbidden

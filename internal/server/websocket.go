@@ -38,13 +38,14 @@ func refuseUpgrade(w http.ResponseWriter, upgrade bool) {
 }
 
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name string, q query) {
-	identity, h, err := s.identify(r, "websocket")
+	identity, h, err := s.visitor(r, "websocket")
 	var from channel.From
 	if err == nil {
 		from, err = s.begin(identity, name, q, false)
 	}
+	var host *host
 	if err == nil {
-		err = s.slots.take()
+		host, err = s.slots.take(s.clientAddr(r))
 	}
 	if err != nil {
 		refuseUpgrade(w, true)
@@ -55,7 +56,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, name str
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Time{})
 	_ = control.SetReadDeadline(time.Time{})
-	done := sync.OnceFunc(s.slots.give)
+	done := sync.OnceFunc(func() { s.slots.give(host) })
 	// Where the transport panics nobody else is going to.
 	completed := false
 	defer func() {

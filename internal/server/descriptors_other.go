@@ -1,0 +1,5 @@
+//go:build !unix
+
+package server
+
+func mostDescriptors() uint64 { return descriptorsUnknown }
