@@ -19,6 +19,7 @@ type beat struct {
 	due       time.Duration // of the next ping, or the answer to the one that is out
 	pinged    bool          // a ping is out
 	extended  bool          // the client has been given more time to answer it
+	knock     bool          // something has to be sent to the client, which is not read
 	look      time.Duration // when the heart looks
 	scheduled bool          // it will
 	sign      atomic.Bool   // something has come since
@@ -70,26 +71,25 @@ func (s *Session) ponged(transport string) {
 // pulse reports whether the client is overdue, or else when to look again. mu is held.
 func (s *Session) pulse(now time.Duration) (overdue bool, at time.Duration) {
 	b, set := &s.beat, s.server.set
+	pings := s.format.Protocol() == 3 // the client does
+	silent := time.Duration(b.last.Load()) + set.PingInterval + set.PingTimeout
 	held := s.inbox.held.Load() // what has come is not read, since the handler is slow
 	switch {
-	case s.format.Protocol() == 3: // the client pings
-		at = time.Duration(b.last.Load()) + set.PingInterval + set.PingTimeout
-		if held {
-			at = max(at, now+set.PingTimeout)
-		}
-		return now >= at, at
-	case now < b.due || !b.pinged:
+	case pings && now < silent:
+		return false, silent
+	case now < b.due, !pings && !b.pinged:
 		return false, b.due
-	case held:
-		b.extended = false
-		b.due = now + set.PingTimeout
-		return false, b.due
-	case b.sign.Load() && !b.extended:
+	case held && (s.link != nil || s.poll.waiting()):
+		// What it has to say waits to be read. It is sent something, or it would take the server for gone; and that is what shows
+		// whether it has vanished: a link fails, over TCP within the time that the system allows, and no poll waits.
+		b.knock, b.extended = true, false
+	case (held || !pings && b.sign.Load()) && !b.extended:
 		b.extended = true
-		b.due = now + set.PingTimeout
-		return false, b.due
+	default:
+		return true, 0
 	}
-	return true, 0
+	b.due = now + set.PingTimeout
+	return false, b.due
 }
 
 // overdue ends a session whose client has not been heard of in time, and reports that.
@@ -136,6 +136,8 @@ func (s *Session) tick(now time.Duration) {
 		b.due = max(b.due, now-min(maxLate, timeout/4)) + timeout
 		at = b.due
 	}
+	knock := s.beat.knock
+	s.beat.knock = false
 	if !overdue {
 		s.look(at)
 	}
@@ -143,7 +145,9 @@ func (s *Session) tick(now time.Duration) {
 	switch {
 	case overdue:
 		s.end(&CloseError{Reason: PingTimeout})
-	case ping:
+	case knock && s.format.Protocol() == 3:
+		s.sendPacket(payload.Noop, nil)
+	case ping, knock:
 		s.sendPacket(payload.Ping, nil)
 	}
 }

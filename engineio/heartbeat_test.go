@@ -186,7 +186,8 @@ func TestDefaultHeartbeat(t *testing.T) {
 	})
 }
 
-// Who is not read, since the handler is slow, is not taken for dead, however long that lasts; afterwards it has to answer.
+// Who is not read, since the handler is slow, is not taken for dead while its polls come, however long that lasts; afterwards it has
+// to answer.
 func TestHeartbeatWhileHandlerBlocks(t *testing.T) {
 	for _, eio := range []string{"3", "4"} {
 		e := echo()
@@ -204,6 +205,11 @@ func TestHeartbeatWhileHandlerBlocks(t *testing.T) {
 			release = make(chan struct{})
 			sid := b.open(eio)
 			go synctestPost(b, sid)
+			go func() {
+				for time.Since(b.start) < 10*time.Second {
+					b.do("GET", "EIO="+eio+"&sid="+sid, "")
+				}
+			}()
 			b.at(10 * time.Second)
 			if b.server.Len() != 1 {
 				t.Error("it was taken for dead")
