@@ -31,7 +31,11 @@ func (e *Server) admit(r *http.Request) (a ws.Admission, ok bool) {
 	}
 	q := queryOf(r)
 	s, refused := e.check(r, q, true)
-	if refused != nil || s != nil {
+	switch {
+	case refused != nil:
+		a.Refused = refused
+		return a, false
+	case s != nil:
 		return a, false // upgrades are rare enough
 	}
 	if set.Headers != nil {

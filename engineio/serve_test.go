@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"baro.dev/engineio"
@@ -108,5 +109,33 @@ func TestServeEnds(t *testing.T) {
 	}
 	if err := e.Serve(l); !errors.Is(err, ws.ErrServerClosed) {
 		t.Error(err)
+	}
+}
+
+// AllowRequest is asked once about each request, whoever answers it.
+func TestServeAsksOnce(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		e := calm()
+		e.Options.Inline = inline
+		var asked, refused atomic.Int32
+		e.Options.AllowRequest = func(r *http.Request) error {
+			asked.Add(1)
+			return errors.New("not today")
+		}
+		e.OnConnectionError = func(_ *http.Request, err *engineio.ConnectionError) {
+			if err.Message == "not today" {
+				refused.Add(1)
+			}
+		}
+		s := serveFront(t, e)
+		for range 3 {
+			_, err := s.tryDial("EIO=4&transport=websocket")
+			if he, ok := errors.AsType[*ws.HandshakeError](err); !ok || he.Status != http.StatusForbidden {
+				t.Error(err)
+			}
+		}
+		if asked.Load() != 3 || refused.Load() != 3 {
+			t.Errorf("inline %v: asked %d times about 3 requests, told of %d refusals", inline, asked.Load(), refused.Load())
+		}
 	}
 }

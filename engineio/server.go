@@ -214,6 +214,9 @@ func (e *Server) allow(r *http.Request) *ConnectionError {
 	if e.set.AllowRequest == nil {
 		return nil
 	}
+	if refused, ok := errors.AsType[*ConnectionError](ws.Refusal(r)); ok { // Admit has asked
+		return refused
+	}
 	err := e.set.AllowRequest(r)
 	if err == nil {
 		return nil

@@ -62,7 +62,12 @@ type Admission struct {
 	Data any
 	// Header is added to the response, save what is not for others to set.
 	Header http.Header
+	// Refused is why a request is not admitted. Whoever answers it finds that by Refusal, and need not ask again.
+	Refused error
 }
+
+// Refusal returns the Admission.Refused of a request that Server.Admit has not admitted, and nil for all others. It tells once.
+func Refusal(r *http.Request) error { return refusal(r) }
 
 // defaultLoops is what 0 stands for in Server.Loops. Only a test sets it, to be run with either driver.
 var defaultLoops = 0

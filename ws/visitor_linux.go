@@ -247,7 +247,7 @@ func (v *visitor) admit(p []byte, head int, r *http.Request) {
 	if ok {
 		v.answer(p, head, r, admission, nil)
 	} else {
-		v.handOver(p, nil)
+		v.handOver(p, admission.Refused)
 	}
 }
 
