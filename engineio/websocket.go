@@ -160,10 +160,14 @@ func (s *Session) gone(err error) {
 		closed.Code != ws.StatusNoStatus && closed.Code != ws.StatusAbnormalClosure {
 		reason = TransportError
 	}
+	violation := reason == TransportError && !closed.Remote
 	if errors.Is(err, ws.ErrQueueFull) {
-		reason, err = TransportError, ErrBufferFull
+		reason, err, violation = TransportError, ErrBufferFull, false
 	}
-	s.finish(&CloseError{reason, err})
+	why := &CloseError{reason, err}
+	if _, ended := s.finish(why); ended && violation {
+		s.server.set.Logger.Debug("session breaks the protocol", "remote", s.addr, "error", why)
+	}
 }
 
 // socketLink is a WebSocket as a link.
