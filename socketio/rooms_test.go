@@ -148,8 +148,25 @@ func TestSocketsJoinLeaveFetchDisconnect(t *testing.T) {
 	if n, err := io.Adapter().ServerCount(ctx); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	if v, err := io.ServerSideEmitWithAck(ctx, "e"); len(v) != 0 || err != nil {
+}
+
+// A server that is alone has nobody to emit to, itself included: that is no error, and there is no answer to wait for.
+func TestServerSideEmitAlone(t *testing.T) {
+	io, _ := start(t, nil)
+	io.OnServerSide("e", func(socketio.Args, func(any)) { t.Error("it hears itself") })
+	if v, err := io.ServerSideEmitWithAck(t.Context(), "e", 1); len(v) != 0 || err != nil {
 		t.Error(v, err)
+	}
+	if err := io.ServerSideEmit("e", 1); err != nil {
+		t.Error(err)
+	}
+	for _, reserved := range []string{"connect", "connection", "new_namespace"} {
+		if err := io.ServerSideEmit(reserved); err == nil || !strings.Contains(err.Error(), "reserved") {
+			t.Error(reserved, err)
+		}
+		if _, err := io.ServerSideEmitWithAck(t.Context(), reserved); err == nil {
+			t.Error(reserved, "is let through")
+		}
 	}
 }
 

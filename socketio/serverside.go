@@ -2,20 +2,30 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 
 	"baro.dev/socketio/parser"
 )
 
-// ServerSideEmit sends an event to the other servers of a cluster (OnServerSide). Without one there are none.
+// ServerSideEmit sends an event to the other servers of a cluster (OnServerSide), not to this one. Without a cluster there are none,
+// and nothing is done. connect, connection and new_namespace are refused.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	_, err := n.adapter.ServerSideEmit(context.Background(), parser.EventData(event, args...), false)
+	_, err := n.serverSideEmit(context.Background(), event, args, false)
 	return err
 }
 
 // ServerSideEmitWithAck sends an event to the other servers of a cluster and waits for one value of each. With an error it
-// returns those that have come.
+// returns those that have come. A server that is alone gets none at once.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]parser.Value, error) {
-	return n.adapter.ServerSideEmit(ctx, parser.EventData(event, args...), true)
+	return n.serverSideEmit(ctx, event, args, true)
+}
+
+func (n *Namespace) serverSideEmit(ctx context.Context, event string, args []any, acknowledged bool) ([]parser.Value, error) {
+	switch event {
+	case "connect", "connection", "new_namespace": // mean something else to the listeners of the official server
+		return nil, fmt.Errorf("socketio: ServerSideEmit: %q is a reserved event name", event)
+	}
+	return n.adapter.ServerSideEmit(ctx, parser.EventData(event, args...), acknowledged)
 }
 
 // OnServerSide registers a handler of an event that another server of a cluster has emitted. answer acknowledges it, if that is
