@@ -65,7 +65,7 @@ A flag on the command line wins; then comes the environment, then the file of se
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newCheck(), newConfig(), newToken(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newConfig(), newHealthcheck(), newToken(), newVersion())
 	return root
 }
 

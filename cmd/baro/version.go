@@ -15,6 +15,9 @@ func newVersion() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintf(c.OutOrStdout(), "baro %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			if commit := commit(); commit != "" {
+				fmt.Fprintf(c.OutOrStdout(), "commit %s\n", commit)
+			}
 			return nil
 		},
 	}
@@ -26,4 +29,24 @@ func version() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// commit is what the program was built from, and when that was written; "" if nobody knows.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	settings := make(map[string]string)
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := settings["vcs.revision"]
+	if revision == "" {
+		return ""
+	}
+	if settings["vcs.modified"] == "true" {
+		revision += ", with changes"
+	}
+	return revision + ", " + settings["vcs.time"]
 }
