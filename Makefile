@@ -25,6 +25,11 @@ help: ## Show the targets
 build: client ## Build the command into bin/
 	go build -trimpath -tags socketioclient -o bin/ ./cmd/...
 
+.PHONY: release
+release: client ## Build what a release is, of what is committed, into dist/
+	@cd tools && go build -o ../bin/ ./release
+	@rm -rf dist && bin/release
+
 .PHONY: client
 client: ## Fetch the Socket.IO client for browsers, to be embedded
 	@scripts/client
@@ -106,6 +111,7 @@ race: bin/tally ## Run the tests, with the race detector, and without it those t
 .PHONY: prove
 prove: ## Cut, kill and fill the server as hard as it gets, which takes ten minutes
 	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels)$$' ./cmd/baro
+	BARO_PROOF=1 go test -count=1 -v -run='^TestImage$$' ./deploy
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
@@ -123,7 +129,7 @@ bench: ## Run the benchmarks, and those beside the peers
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin coverage.out interop/node_modules socketio/bundle/node_modules socketio/bundle/dist
+	rm -rf bin dist coverage.out interop/node_modules socketio/bundle/node_modules socketio/bundle/dist
 
 bin/tally: tools/go.mod $(wildcard tools/tally/*.go)
 	@mkdir -p bin && cd tools && go build -o ../bin/ ./tally
