@@ -16,14 +16,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"baro.dev/ws"
 )
 
-// BenchmarkCall calls one of 10,000 devices that are connected over /ws, one call after another, and reports how long it takes
-// from the request to the answer.
+// BenchmarkCall calls one of 10,000 devices that are connected over /ws, one call after another and with many callers at
+// a time, and reports how long it takes from the request to the answer.
 func BenchmarkCall(b *testing.B) {
 	const devices = 10_000
 	s, err := New(Config{
@@ -48,25 +49,62 @@ func BenchmarkCall(b *testing.B) {
 	if err != nil || len(all.Connections) != devices {
 		b.Fatal(len(all.Connections), err)
 	}
-	took := make([]time.Duration, 0, 1<<16)
-	for b.Loop() {
-		client := all.Connections[rand.N(devices)].Client
-		began := time.Now()
-		response, err := http.Post(s.url(apiRoot+"call"), typeJSON, strings.NewReader(`{"client":"`+client+`","method":"open","data":{"door":1}}`))
-		if err != nil {
-			b.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		took = append(took, time.Since(began))
-		if err != nil || response.StatusCode != 200 || !bytes.Contains(body, []byte(`"data":{"opened":true}`)) {
-			b.Fatalf("%d, %s, %v", response.StatusCode, body, err)
-		}
+	ids := make([]string, devices)
+	for i, c := range all.Connections {
+		ids[i] = c.Client
 	}
-	slices.Sort(took)
-	for _, percent := range []int{50, 99} {
-		b.ReportMetric(float64(took[len(took)*percent/100].Microseconds()), fmt.Sprintf("p%d-µs", percent))
+	for _, load := range []struct{ callers, rate int }{{1, 0}, {50, 0}, {100, 0}, {100, 1000}} { // rate: calls a second; 0: as many as can be
+		callers := load.callers
+		b.Run(fmt.Sprintf("callers=%d/rate=%d", callers, load.rate), func(b *testing.B) {
+			transport := &http.Transport{MaxIdleConnsPerHost: callers}
+			defer transport.CloseIdleConnections()
+			var next atomic.Int64
+			var all sync.WaitGroup
+			took := make([]time.Duration, b.N)
+			b.ResetTimer()
+			start := time.Now()
+			for range callers {
+				all.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						began := time.Now()
+						if load.rate > 0 { // a call that begins late has taken that long, too
+							began = start.Add(time.Duration(i) * time.Second / time.Duration(load.rate))
+							time.Sleep(time.Until(began))
+						}
+						if err := openDoor(transport, s, ids[rand.N(len(ids))]); err != nil {
+							b.Error(err)
+							return
+						}
+						took[i-1] = time.Since(began)
+					}
+				})
+			}
+			all.Wait()
+			slices.Sort(took)
+			for _, percent := range []int{50, 99} {
+				b.ReportMetric(float64(took[(len(took)-1)*percent/100].Microseconds()), fmt.Sprintf("p%d-µs", percent))
+			}
+		})
 	}
+}
+
+// openDoor calls a device, and waits for its answer.
+func openDoor(transport *http.Transport, s *Server, client string) error {
+	r, err := http.NewRequest(http.MethodPost, s.url(apiRoot+"call"), strings.NewReader(`{"client":"`+client+`","method":"open","data":{"door":1}}`))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", typeJSON)
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != 200 || !bytes.Contains(body, []byte(`"data":{"opened":true}`)) {
+		return fmt.Errorf("%d, %s, %w", response.StatusCode, body, err)
+	}
+	return nil
 }
 
 // connectMany has another process connect devices, since one may have too few descriptors for both ends.
