@@ -296,7 +296,7 @@ func TestMistakes(t *testing.T) {
 	}
 	c := command(t, "serve")
 	c.Env = append(c.Env, "BARO_HEARTBEAT=often")
-	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), `BARO_HEARTBEAT="often" in the environment`) {
+	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), `BARO_HEARTBEAT in the environment: "often": it must be a time with its unit`) {
 		t.Errorf("a mistake in the environment: %s", out)
 	}
 }

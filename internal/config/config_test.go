@@ -156,6 +156,20 @@ webhooks:
 	}
 }
 
+// What is left out is as the tags say.
+func TestDefaults(t *testing.T) {
+	c, _, err := load(t, "webhooks: {endpoints: [{url: 'http://a/', secret: "+whsec+"}], questions: {rpc: {url: 'http://b/', secret: "+whsec+"}}}\n"+
+		"auth: {key_sets: [{url: 'https://a/', issuer: a}]}\nchannels: [{pattern: a}]", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, e, q, a, r := c.Server.Webhooks.Events, c.Server.Webhooks.Events.Endpoints[0], c.Server.Webhooks.RPC, c.Server.Auth, c.Server.Rules[0]
+	if w.QueueEvents != 10_000 || w.QueueBytes != 16<<20 || e.Timeout != 5*time.Second || e.BatchBytes != 512<<10 || e.MaxAge != 10*time.Minute || q.MaxWaiting != 1024 ||
+		a.Leeway != 30*time.Second || a.AllowNoExpiry || a.KeySets[0].MaxStale != 24*time.Hour || r.NoEcho || r.HistoryCount != 0 || r.Access.Publish != clients.Token {
+		t.Errorf("%+v, %+v, %+v, %+v, %+v", w, e, q, a, r)
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
 	secret := auth.NewSecret()

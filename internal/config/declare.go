@@ -77,8 +77,8 @@ func (s section) Float64Var(to *float64, name string, value float64, usage strin
 }
 
 func (s section) DurationVar(to *time.Duration, name string, value time.Duration, usage string) setting {
-	s.FlagSet.DurationVar(to, name, value, usage)
-	return s.declared(name)
+	*to = value
+	return s.Var((*duration)(to), name, usage)
 }
 
 func (s section) StringSliceVar(to *[]string, name string, value []string, usage string) setting {

@@ -160,6 +160,7 @@ func (d *decoder) value(n ast.Node, at string, v reflect.Value) {
 		d.value(n, at, v.Elem())
 	case reflect.Struct:
 		before := len(d.mistakes)
+		setDefaults(v)
 		d.mapping(n, at, fieldsOf(v.Type()), func(key string, value ast.Node, at string) bool {
 			f := fieldOf(v, key)
 			if f.IsValid() {
@@ -193,6 +194,32 @@ func (d *decoder) value(n ast.Node, at string, v reflect.Value) {
 		})
 	default:
 		d.scalar(n, at, func(s string) error { return setScalar(v, s) })
+	}
+}
+
+// setDefaults puts the defaults of the tags into a struct.
+func setDefaults(v reflect.Value) {
+	for f, field := range v.Fields() {
+		value := f.Tag.Get("default")
+		switch {
+		case field.Kind() == reflect.Struct && f.Tag.Get("yaml") != "":
+			setDefaults(field)
+			continue
+		case value == "" || field.Kind() == reflect.Slice: // there are none but empty ones
+			continue
+		case field.Kind() == reflect.Pointer:
+			field.Set(reflect.New(f.Type.Elem()))
+			field = field.Elem()
+		}
+		var err error
+		if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](field.Addr()); ok {
+			err = u.UnmarshalText([]byte(value))
+		} else {
+			err = setScalar(field, value)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("config: the default of %s: %v", f.Name, err))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -25,15 +26,27 @@ func Environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			if cause := errors.Unwrap(err); cause != nil {
-				err = cause // what surrounds it tells of a flag
-			}
-			errs = append(errs, fmt.Errorf("%s=%q in the environment: %w", name, value, err))
+			errs = append(errs, fmt.Errorf("%s in the environment: %w", name, explain(f, value, err)))
 			return
 		}
 		setting{f}.note(noteVariable, name)
 	})
 	return errors.Join(errs...)
+}
+
+// explain says what is wrong with the value of a flag, and not which flag it is.
+func explain(f *pflag.Flag, value string, err error) error {
+	cause := err
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		cause = invalid.Unwrap()
+	}
+	switch _, isNumber := errors.AsType[*strconv.NumError](cause); {
+	case f.Value.Type() == "bool":
+		return fmt.Errorf("%q: it must be true or false", value)
+	case isNumber:
+		return reason(value, cause)
+	}
+	return cause
 }
 
 // loadVariables puts what is no flag into the file's place: a variable has, as YAML or JSON, what the file has beneath its key.

@@ -120,7 +120,7 @@ func flagKey(f *pflag.Flag) Key {
 	case kind == "float64":
 		k.Kind = KindNumber
 	case kind == "duration":
-		k.Kind, k.Default = KindDuration, shortDuration(f.DefValue)
+		k.Kind = KindDuration
 	case kind == "size":
 		k.Kind = KindSize
 	}

@@ -22,6 +22,7 @@ var groups = []string{"acme", "history", "log", "tls", "trace"}
 // the environment's values set by [Environment]. The error joins every [*MistakeError].
 func (c *Config) Load(name string, flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	c.origins = map[string]Origin{}
+	setDefaults(reflect.ValueOf(&c.file).Elem())
 	if name != "" {
 		text, err := readBounded(name)
 		if err != nil {
@@ -166,10 +167,6 @@ func (d *decoder) flag(n ast.Node, at string, f *pflag.Flag) {
 			s = d.absolute(s)
 		case f.Value.Type() == "bool" && s != "true" && s != "false":
 			return fmt.Errorf("%q: it must be true or false", s)
-		case f.Value.Type() == "duration":
-			if err := new(duration).UnmarshalText([]byte(s)); err != nil {
-				return err
-			}
 		}
 		if f.Changed {
 			return nil

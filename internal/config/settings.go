@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -95,8 +94,6 @@ func flagText(k *Key, f *pflag.Flag) string {
 		return listText(list.GetSlice())
 	}
 	switch k.Kind {
-	case KindDuration:
-		return shortDuration(text)
 	case KindText, KindFile, KindDirectory:
 		return textOf(text)
 	}
@@ -142,7 +139,7 @@ func (s *settings) walk(k *Key, at string, v reflect.Value) {
 func valueText(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case duration:
-		return shortDuration(time.Duration(x).String())
+		return x.String()
 	case size:
 		return formatSize(int64(x))
 	case pattern:

@@ -172,14 +172,17 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	for want, env := range map[string]map[string]string{
-		`BARO_CHANNELS:1:15: channels[0].acess: there is no such key: did you mean "access"?`:        {"BARO_CHANNELS": "[{pattern: a, acess: b}]"},
-		"BARO_CHANNELS:1:1: channels: it must be a list":                                             {"BARO_CHANNELS": "news"},
-		"BARO_AUTH and BARO_AUTH_FILE are both in the environment":                                   {"BARO_AUTH": "{}", "BARO_AUTH_FILE": "x"},
-		`BARO_HEARTBEAT="often" in the environment: time: invalid duration`:                          {"BARO_HEARTBEAT": "often"},
-		"BARO_WEBHOOKS:1:1: webhooks: it must have keys and values":                                  {"BARO_WEBHOOKS": "[]"},
-		"BARO_API_KEYS:1:2: api_keys[0]: its id must be":                                             {"BARO_API_KEYS": "[{}]"},
-		"/config_test: no such file or directory":                                                    {"BARO_TOKEN_SECRET_FILE": "/config_test"},
-		"BARO_WEBHOOK_SECRET and BARO_WEBHOOK_SECRET_FILE are both in the environment: there can be": {"BARO_WEBHOOK_SECRET": "a", "BARO_WEBHOOK_SECRET_FILE": "b"},
+		`BARO_CHANNELS:1:15: channels[0].acess: there is no such key: did you mean "access"?`:         {"BARO_CHANNELS": "[{pattern: a, acess: b}]"},
+		"BARO_CHANNELS:1:1: channels: it must be a list":                                              {"BARO_CHANNELS": "news"},
+		"BARO_AUTH and BARO_AUTH_FILE are both in the environment":                                    {"BARO_AUTH": "{}", "BARO_AUTH_FILE": "x"},
+		`BARO_HEARTBEAT in the environment: "often": it must be a time with its unit, as 500ms, 90s`:  {"BARO_HEARTBEAT": "often"},
+		`BARO_DEV in the environment: "yes": it must be true or false`:                                {"BARO_DEV": "yes"},
+		`BARO_MAX_CHANNELS in the environment: "many": it must be a number`:                           {"BARO_MAX_CHANNELS": "many"},
+		`BARO_MAX_BYTES in the environment: "4MB": it must be a number of bytes, or a number and KiB`: {"BARO_MAX_BYTES": "4MB"},
+		"BARO_WEBHOOKS:1:1: webhooks: it must have keys and values":                                   {"BARO_WEBHOOKS": "[]"},
+		"BARO_API_KEYS:1:2: api_keys[0]: its id must be":                                              {"BARO_API_KEYS": "[{}]"},
+		"/config_test: no such file or directory":                                                     {"BARO_TOKEN_SECRET_FILE": "/config_test"},
+		"BARO_WEBHOOK_SECRET and BARO_WEBHOOK_SECRET_FILE are both in the environment: there can be":  {"BARO_WEBHOOK_SECRET": "a", "BARO_WEBHOOK_SECRET_FILE": "b"},
 	} {
 		if _, err := tell(t, "", env); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)

@@ -28,6 +28,13 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Set, String and Type make it a flag.
+func (d *duration) Set(text string) error { return d.UnmarshalText([]byte(text)) }
+
+func (d *duration) String() string { return shortDuration(time.Duration(*d).String()) }
+
+func (*duration) Type() string { return "duration" }
+
 // path is of a file; in a configuration file it is relative to that.
 type path string
 
