@@ -23,6 +23,7 @@ type connections struct {
 	hosts       hosts
 	exempt      func(netip.Addr) bool // says who may have as many as it likes: trusted proxies. nil where hosts are not counted
 	descriptors descriptorLimit
+	cut         func(*clients.Error) // is told of those that are not even answered. nil: nobody is
 
 	noted atomic.Int64 // as many have a note
 	mu    sync.Mutex
@@ -33,7 +34,7 @@ type connections struct {
 type note struct {
 	from netip.AddrPort // where it comes from, if a proxy has said so
 	host *host          // where it is counted, if it is
-	cut  bool           // it is not even answered
+	cut  *clients.Error // why it is not even answered; nil: it is
 }
 
 // How many connections beyond the bound are answered rather than closed at once: in all, and of one address.
@@ -70,7 +71,9 @@ func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Conte
 	open, most := c.open.Add(1), c.max.Load()
 	if open > most || few {
 		k.refused = clients.ErrFull
-		n.cut = hopeless || open > most+reserve
+		if hopeless || open > most+reserve {
+			n.cut = k.refused
+		}
 	}
 	peer := addrOf(conn.RemoteAddr())
 	if k.from.IsValid() {
@@ -80,10 +83,12 @@ func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Conte
 		var beyond int
 		if n.host, beyond = c.hosts.enter(peer, ofConnections); beyond > 0 {
 			k.refused = clients.ErrOfAddress
-			n.cut = n.cut || beyond > reserveOfHost
+			if beyond > reserveOfHost {
+				n.cut = k.refused
+			}
 		}
 	}
-	if n.host != nil || n.cut {
+	if n.host != nil || n.cut != nil {
 		c.note(conn, n)
 	}
 	return context.WithValue(ctx, connectionKey{}, k)
@@ -93,7 +98,8 @@ func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Conte
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if c.noteOf(conn).cut {
+		if why := c.noteOf(conn).cut; why != nil {
+			c.unanswered(why)
 			_ = conn.Close()
 		}
 	case http.StateClosed, http.StateHijacked:
@@ -107,6 +113,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error {
 	if c.open.Add(1) > c.max.Load() {
 		c.open.Add(-1)
+		c.unanswered(clients.ErrFull)
 		return errFull
 	}
 	var from *host
@@ -115,6 +122,7 @@ func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error 
 		if from, beyond = c.hosts.enter(peer, ofConnections); beyond > 0 {
 			c.hosts.leave(from, ofConnections)
 			c.open.Add(-1)
+			c.unanswered(clients.ErrOfAddress)
 			return clients.ErrOfAddress
 		}
 	}
@@ -123,6 +131,12 @@ func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error 
 		c.hosts.leave(from, ofConnections)
 	})
 	return nil
+}
+
+func (c *connections) unanswered(why *clients.Error) {
+	if c.cut != nil {
+		c.cut(why)
+	}
 }
 
 // innermost is the connection that others wrap, as TLS does.

@@ -92,6 +92,7 @@ func New(config Config) (*Server, error) {
 	s.backends.metrics = s.metrics
 	s.slots.hosts = &s.connections.hosts
 	s.connections.exempt = func(a netip.Addr) bool { return s.trusted.Load().Contains(a) }
+	s.connections.cut = func(why *clients.Error) { s.refusedTLS(why.Code, why.Message) }
 	s.connections.descriptors = newDescriptorLimit(mostDescriptors())
 	s.setLimits(&p)
 	s.streams = newStreams(s)
@@ -219,10 +220,14 @@ func (s *Server) Serve() error {
 	s.accepting.Lock()
 	defer s.accepting.Unlock()
 	var err error
+	listener := s.listener
+	if s.config.ProxyProtocol {
+		listener = newProxied(s, listener)
+	}
 	if s.certificates != nil {
-		err = s.http.ServeTLS(s.listener, "", "")
+		err = s.http.ServeTLS(listener, "", "")
 	} else {
-		err = s.http.Serve(s.listener)
+		err = s.http.Serve(listener)
 	}
 	if s.meant(err) {
 		return nil
