@@ -56,18 +56,18 @@ func (h *Hub) evictOldest() bool {
 
 // reclaim brings the bytes of all histories back to their bound, after c was published to.
 func (h *Hub) reclaim(c *channel) {
-	if h.bytes.Load() <= h.options.MaxBytes {
+	if h.bytes.Load() <= h.rules.Load().bounds.MaxBytes {
 		return
 	}
 	h.mu.Lock()
-	for h.idle.oldest != nil && h.bytes.Load() > h.options.MaxBytes {
+	for h.idle.oldest != nil && h.bytes.Load() > h.rules.Load().bounds.MaxBytes {
 		h.evict(h.idle.oldest)
 	}
 	h.mu.Unlock()
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for h.bytes.Load() > h.options.MaxBytes && c.bytes() > 0 {
+	for h.bytes.Load() > h.rules.Load().bounds.MaxBytes && c.bytes() > 0 {
 		before := c.bytes()
 		if c.history.count > 0 {
 			c.history.dropOldest()
@@ -119,7 +119,7 @@ func (c *channel) forgotten(now time.Time) bool {
 	s := c.settings.Load()
 	age, last := s.HistoryAge, s.KeepLast && c.history.count > 0
 	if c.stored() { // and comes back when it is asked for
-		age, last = min(age, c.hub.options.HistoryAge), false
+		age, last = min(age, c.hub.rules.Load().bounds.HistoryAge), false
 	}
 	return now.Sub(c.idleSince) >= age && c.keys == nil && !last
 }

@@ -102,7 +102,7 @@ func (h *Hub) find(name string) (c *channel, l *loading, first bool, err error) 
 	c = h.channels[name]
 	switch {
 	case c == nil:
-		if len(h.channels) >= h.options.MaxChannels && !h.evictOldest() {
+		if len(h.channels) >= h.rules.Load().bounds.MaxChannels && !h.evictOldest() {
 			return nil, nil, false, ErrTooManyChannels
 		}
 		// The name may be a part of something longer, a whole request for instance.

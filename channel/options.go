@@ -5,7 +5,8 @@ import "time"
 // Options is how a [Hub] is set up. A zero field means the default, which is given with it.
 type Options struct {
 	// Rules say what holds for the channels that match their patterns; the first that matches holds. None. What they leave
-	// open, and all other channels, are as the options below say. [Hub.SetRules] replaces them.
+	// open, and all other channels, are as the options below say. [Hub.SetRules] replaces them, [Hub.SetOptions] also
+	// the bounds below.
 	Rules []Rule
 	// Store keeps what is published beyond memory and beyond the life of the process; [Hub.Close] closes it. None.
 	Store Store

@@ -71,8 +71,9 @@ func ValidateRules(rules []Rule) error {
 	return nil
 }
 
-// rules is a set of rules with the defaults filled in. It never changes: channels point into it.
+// rules is a set of rules with the defaults filled in, and the bounds of the hub. It never changes: channels point into it.
 type rules struct {
+	bounds       Options // those of it that may be replaced
 	list         []Rule
 	defaults     Settings // where no rule matches
 	leastAge     time.Duration
@@ -81,6 +82,10 @@ type rules struct {
 
 func newRules(list []Rule, o *Options) *rules {
 	r := &rules{
+		bounds: Options{
+			HistoryCount: o.HistoryCount, HistoryBytes: o.HistoryBytes, HistoryAge: o.HistoryAge,
+			MaxChannels: o.MaxChannels, MaxBytes: o.MaxBytes, MaxMessageBytes: o.MaxMessageBytes,
+		},
 		list: append([]Rule(nil), list...),
 		defaults: Settings{
 			HistoryCount:    o.HistoryCount,
@@ -125,7 +130,25 @@ func (h *Hub) SetRules(list []Rule) error {
 	}
 	h.reloading.Lock()
 	defer h.reloading.Unlock()
-	r := newRules(list, &h.options)
+	h.replace(newRules(list, &h.rules.Load().bounds))
+	return nil
+}
+
+// SetOptions replaces the rules, as [Hub.SetRules] does, and the bounds; nil has the defaults. Store and OnOccupied remain what they were.
+// Where there is more than the new bounds permit, it goes by and by.
+func (h *Hub) SetOptions(o *Options) error {
+	d := o.withDefaults()
+	if err := ValidateRules(d.Rules); err != nil {
+		return err
+	}
+	h.reloading.Lock()
+	defer h.reloading.Unlock()
+	h.replace(newRules(d.Rules, &d))
+	return nil
+}
+
+// replace has r hold from now on. reloading is held.
+func (h *Hub) replace(r *rules) {
 	h.mu.Lock()
 	h.rules.Store(r) // under mu: a channel that is made has either these rules, or is among all
 	h.mu.Unlock()
@@ -136,7 +159,6 @@ func (h *Hub) SetRules(list []Rule) error {
 		c.trim(now)
 		c.mu.Unlock()
 	}
-	return nil
 }
 
 // checkSize says whether the channel called name takes a message of this many bytes.

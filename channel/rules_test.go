@@ -203,3 +203,43 @@ func TestClosedHub(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSetOptions(t *testing.T) {
+	h := NewHub(&Options{HistoryCount: 10, MaxChannels: 2, MaxMessageBytes: 10})
+	publish := func(name, text string) error {
+		_, err := h.Publish(name, Message{Data: []byte(text)})
+		return err
+	}
+	for range 10 {
+		if err := publish("a", "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := func() int {
+		b, err := h.Read("a", Oldest(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b.Messages)
+	}
+	if err := h.SetOptions(&Options{HistoryCount: 1, Rules: []Rule{{}}}); !isInvalid(err) || kept() != 10 {
+		t.Errorf("a wrong rule: %v, %d messages are kept", err, kept())
+	}
+	if err := h.SetOptions(&Options{HistoryCount: 3, MaxChannels: 1, MaxMessageBytes: 20}); err != nil || kept() != 3 {
+		t.Errorf("%v, %d messages are kept", err, kept())
+	}
+	if err := publish("a", "eleven bytes"); err != nil {
+		t.Error(err)
+	}
+	s := &recorder{}
+	if _, err := h.Join("b", Now(), s, Member{Client: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := publish("c", "x"); !errors.Is(err, ErrTooManyChannels) {
+		t.Errorf("a second channel: %v", err)
+	}
+	// What rules leave open remains as it was said last.
+	if err := h.SetRules(nil); err != nil || h.SettingsOf("d").HistoryCount != 3 {
+		t.Errorf("%v, %+v", err, h.SettingsOf("d"))
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,7 @@ func check(c *cobra.Command, o *settings) error {
 	if err := o.load(c); err != nil {
 		return errors.Join(err, unknown)
 	}
-	log, err := newLogger(c.ErrOrStderr(), o.LogLevel, o.LogFormat)
+	log, err := newLogger(c.ErrOrStderr(), new(slog.LevelVar), o.LogLevel, o.LogFormat)
 	if err != nil {
 		return errors.Join(err, unknown)
 	}

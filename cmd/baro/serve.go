@@ -26,8 +26,8 @@ func newServe() *cobra.Command {
 
 A channel is one URL, /c/NAME, and there as soon as somebody uses it. The page at / shows one over every transport.
 
-TERM or INT stops the server gently: it takes no new connections, and tells its clients to come back later.
-A second one stops it at once.`,
+TERM or INT stops the server gently: it takes no new clients, and tells those it has to come back, one after the other.
+A second one stops it at once. HUP has it read its configuration again.`,
 		Example: `  baro serve --dev
   baro serve --dev --listen 127.0.0.1:9000
   baro serve --config baro.yml
@@ -47,10 +47,21 @@ func serve(c *cobra.Command, o *settings) error {
 	if err := o.load(c); err != nil {
 		return usageError{err}
 	}
-	log, err := newLogger(c.ErrOrStderr(), o.LogLevel, o.LogFormat)
+	console, terminal := newLogWriter(c.ErrOrStderr()), startedFrom()
+	defer console.Close()
+	level := new(slog.LevelVar)
+	log, err := newLogger(console, level, o.LogLevel, o.LogFormat)
 	if err != nil {
 		return usageError{err}
 	}
+	if console.own, err = handlerOf(console.to, level, o.LogFormat); err != nil {
+		return usageError{err}
+	}
+	// Whoever reads the log, or what was announced, may go: that is no reason to stop.
+	signal.Ignore(syscall.SIGPIPE)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	o.Server.Log, o.Server.Version = log, version()
 	slog.SetDefault(log) // also what libraries report by package log
 	for _, unknown := range unknownVariables(c) {
@@ -83,16 +94,25 @@ func serve(c *cobra.Command, o *settings) error {
 	ctx, end := context.WithCancel(c.Context())
 	defer end()
 	service.ready(ctx, "Serving "+strings.Join(s.URLs(), " "), func() { s.Hub().Stats() })
+	reloads := &reloader{began: o, flags: c.Flags(), server: s, service: service, log: log, level: level}
+	reloads.drain.Store(int64(o.Drain))
+	abandoned := make(chan struct{})
+	reloading, noMore := context.WithCancel(ctx)
+	defer noMore()
+	go reloads.run(reloading, hangups, terminal, abandoned)
 	select {
 	case err := <-served:
 		return err
 	case sig := <-signals:
-		log.Info("stopping", "signal", sig.String(), "timeout", o.Drain.String())
+		log.Info("stopping", "signal", sig.String(), "timeout", reloads.timeout().String())
+	case <-abandoned:
+		log.Info("stopping: the terminal was closed", "timeout", reloads.timeout().String())
 	case <-c.Context().Done():
 		log.Info("stopping")
 	}
-	service.stopping(o.Drain)
-	return stop(s, log, signals, o.Drain)
+	noMore()
+	service.stopping(reloads.timeout())
+	return stop(s, log, signals, reloads.timeout())
 }
 
 // stop stops the server gently, and at once when asked again.
@@ -155,27 +175,47 @@ func listenError(address string, err error) error {
 	return fmt.Errorf("cannot listen on %s: %w", address, err)
 }
 
-func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q: it must be debug, info, warn or error", level)
+// newLogger makes a log, whose level may be changed.
+func newLogger(w io.Writer, level *slog.LevelVar, least, format string) (*slog.Logger, error) {
+	l, err := parseLevel(least)
+	if err != nil {
+		return nil, err
 	}
-	options := &slog.HandlerOptions{Level: l}
+	level.Set(l)
+	h, err := handlerOf(w, level, format)
+	if err != nil {
+		return nil, err
+	}
+	return slog.New(h), nil
+}
+
+func parseLevel(text string) (l slog.Level, err error) {
+	if err := l.UnmarshalText([]byte(text)); err != nil {
+		return l, fmt.Errorf("--log-level %q: it must be debug, info, warn or error", text)
+	}
+	return l, nil
+}
+
+func handlerOf(w io.Writer, level slog.Leveler, format string) (slog.Handler, error) {
+	options := &slog.HandlerOptions{Level: level}
 	switch strings.ToLower(format) {
 	case "auto":
 		if !isTerminal(w) {
-			return slog.New(slog.NewJSONHandler(w, options)), nil
+			return slog.NewJSONHandler(w, options), nil
 		}
 		fallthrough
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		return slog.NewTextHandler(w, options), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		return slog.NewJSONHandler(w, options), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: it must be auto, text or json", format)
 }
 
 func isTerminal(w io.Writer) bool {
+	if log, ok := w.(*logWriter); ok {
+		w = log.to
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

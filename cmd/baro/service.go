@@ -16,6 +16,7 @@ import (
 type service struct {
 	manager *systemd.Notifier // nil: there is none
 	log     *slog.Logger
+	status  string
 }
 
 // joinService gives the server the sockets that the command was started with.
@@ -29,7 +30,7 @@ func joinService(s *server.Server, log *slog.Logger) (*service, error) {
 		return nil, err
 	}
 	s.Adopt(sockets)
-	return &service{systemd.NewNotifier(os.LookupEnv), log}, nil
+	return &service{manager: systemd.NewNotifier(os.LookupEnv), log: log}, nil
 }
 
 // assign says which socket is for what: by its name, if that is admin, else by what it is.
@@ -66,6 +67,7 @@ func (s *service) tell(err error) {
 
 // ready says that the service has begun, and from now on, until ctx is done, that it is not stuck: what alive asks must answer.
 func (s *service) ready(ctx context.Context, status string, alive func()) {
+	s.status = status
 	s.tell(s.manager.Ready(status))
 	within := s.manager.Watchdog()
 	if within == 0 {
@@ -90,3 +92,7 @@ func (s *service) ready(ctx context.Context, status string, alive func()) {
 
 // stopping says that the service ends. What it has is cut after the time given; a little more is for the end of that.
 func (s *service) stopping(within time.Duration) { s.tell(s.manager.Stopping(within + 10*time.Second)) }
+
+// reloading and reloaded say so before and after the configuration is read again.
+func (s *service) reloading() { s.tell(s.manager.Reloading()) }
+func (s *service) reloaded()  { s.tell(s.manager.Ready(s.status)) }

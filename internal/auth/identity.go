@@ -36,6 +36,8 @@ type Identity struct {
 	Rights   Rights          // the claim "rights"
 	Channels []string        // the claim "channels": subscribed to when the client connects
 	Meta     json.RawMessage // the claim "meta": for the backend, not shown to clients; nil if there is none
+
+	source string // of the key that verified it: see [Verifier.Trusts]
 }
 
 // Rights are the channels, by patterns, that an action is permitted on.

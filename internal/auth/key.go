@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -33,7 +34,8 @@ type Key struct {
 	Issuer string
 
 	methods []jwt.SigningMethod
-	public  any // what the methods verify with
+	public  any    // what the methods verify with
+	source  string // where a Verifier has it from: what two of them have in common
 }
 
 // method gives the signing method of that name if the key is of its kind.
@@ -62,6 +64,18 @@ func SecretKey(secret []byte) (Key, error) {
 		methods = append(methods, jwt.SigningMethodHS512)
 	}
 	return Key{methods: methods, public: bytes.Clone(secret)}, nil
+}
+
+// fingerprint is the same for the same key of the same issuer, wherever it was read from.
+func (k *Key) fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q ", k.Issuer)
+	if secret, ok := k.public.([]byte); ok {
+		h.Write(secret)
+	} else if der, err := x509.MarshalPKIXPublicKey(k.public); err == nil {
+		h.Write(der)
+	}
+	return string(h.Sum(nil))
 }
 
 // looksPublic finds PEM, the formats of OpenSSH, a JWK, and DER.

@@ -192,6 +192,9 @@ func (s *remoteSet) told(keys []Key, err error) {
 	s.attempted, s.err = now, err
 	switch {
 	case err == nil:
+		for i := range keys {
+			keys[i].source = s.source()
+		}
 		s.keys, s.fetched = keys, now
 		if failed {
 			s.log.Info("a key set is there again", "issuer", s.issuer, "url", Redact(s.url), "keys", len(keys))
@@ -235,6 +238,19 @@ func (s *remoteSet) get() ([]Key, error) {
 	return parseSet(body, func(kid string, why error) {
 		s.log.Warn("a key of a key set is left out", "issuer", s.issuer, "kid", fmt.Sprintf("%.64s", kid), "error", why)
 	})
+}
+
+// source is that of its keys.
+func (s *remoteSet) source() string { return s.issuer + " " + s.url }
+
+// inherit takes over what another one of the same URL has fetched.
+func (s *remoteSet) inherit(old *remoteSet) {
+	old.mu.Lock()
+	keys, fetched, attempted, err := old.keys, old.fetched, old.attempted, old.err
+	old.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.fetched, s.attempted, s.err = keys, fetched, attempted, err
 }
 
 // refreshNow fetches whenever the last attempt was.

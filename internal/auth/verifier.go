@@ -72,10 +72,11 @@ func New(c Config) (*Verifier, error) {
 	if v.maxBytes <= 0 {
 		v.maxBytes = 16 << 10
 	}
-	for _, k := range c.Keys {
+	for i, k := range c.Keys {
 		if len(k.methods) == 0 {
 			return nil, errors.New("a key without a kind: make it with SecretKey or PublicKeys")
 		}
+		v.keys[i].source = k.fingerprint()
 		if k.Issuer != "" {
 			v.bound[k.Issuer] = true
 		}
@@ -116,7 +117,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if err := c.readHeader(); err != nil {
 		return Identity{}, err
 	}
-	if err := v.checkSignature(ctx, c); err != nil {
+	source, err := v.checkSignature(ctx, c)
+	if err != nil {
 		return Identity{}, err
 	}
 	t, err := c.times()
@@ -133,33 +135,33 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	i.Expires = t.expires
+	i.Expires, i.source = t.expires, source
 	return i, nil
 }
 
 // checkSignature finds the keys that a token may be verified by, and tries them. What it reads of the claims is not verified
-// at that time: it chooses among what is configured.
-func (v *Verifier) checkSignature(ctx context.Context, c *compact) error {
+// at that time: it chooses among what is configured. It gives the source of the key that has signed.
+func (v *Verifier) checkSignature(ctx context.Context, c *compact) (source string, err error) {
 	issuer, err := c.text("iss")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(v.issuers) > 0 && !slices.Contains(v.issuers, issuer) {
-		return refuse(ErrClaims, "it is of an issuer (iss) that is not accepted")
+		return "", refuse(ErrClaims, "it is of an issuer (iss) that is not accepted")
 	}
 	keys, err := v.candidates(ctx, c, issuer)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(keys) == 0 {
-		return refuse(ErrUnknownKey, fmt.Sprintf("no key verifies tokens of its issuer, key (kid) and algorithm (%.16q)", c.alg))
+		return "", refuse(ErrUnknownKey, fmt.Sprintf("no key verifies tokens of its issuer, key (kid) and algorithm (%.16q)", c.alg))
 	}
 	for _, k := range keys {
 		if k.method(c.alg).Verify(c.signed, c.signature, k.public) == nil {
-			return nil
+			return k.source, nil
 		}
 	}
-	return refuse(ErrSignature, "the key that it should be signed by did not sign it")
+	return "", refuse(ErrSignature, "the key that it should be signed by did not sign it")
 }
 
 // candidates gives the keys of the token's issuer, kid and algorithm.
@@ -212,6 +214,28 @@ func (v *Verifier) Refresh(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Trusts says whether the key, or the key set, that verified an identity, by this Verifier or another, is one of this one's. An identity
+// that no Verifier has verified is nobody's.
+func (v *Verifier) Trusts(i Identity) bool {
+	return i.source != "" && (slices.ContainsFunc(v.keys, func(k Key) bool { return k.source == i.source }) ||
+		slices.ContainsFunc(v.sets, func(s *remoteSet) bool { return s.source() == i.source }))
+}
+
+// Verified says whether an identity comes from a token that a Verifier has verified.
+func (i *Identity) Verified() bool { return i.source != "" }
+
+// Inherit takes over the keys that another Verifier has fetched, of the key sets that both have: where this one takes its place, no
+// token waits for them. It comes before the first token.
+func (v *Verifier) Inherit(old *Verifier) {
+	for _, s := range v.sets {
+		for _, o := range old.sets {
+			if s.source() == o.source() {
+				s.inherit(o)
+			}
+		}
+	}
 }
 
 // Close ends what is being fetched. Tokens of key sets that were not fetched are refused from then on.

@@ -241,16 +241,9 @@ func (c *Client) Refresh(ctx context.Context, h Hello) (*Identity, error) {
 	}
 	c.identity.Store(identity)
 	c.watchExpiry(identity.Expires)
-	c.mu.Lock()
-	var names []string
-	for name, s := range c.subscriptions {
-		if c.may(s) != nil {
-			names = append(names, name)
-		}
+	if identity.under != c.registry.policy.Load().number {
+		c.recheck()
 	}
-	c.mu.Unlock()
-	for _, name := range names {
-		c.drop(name, ErrForbidden.With("the new token does not permit the subscription to "+name))
-	}
+	c.dropForbidden("the new token does not permit the subscription to ")
 	return identity, nil
 }

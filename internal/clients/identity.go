@@ -20,10 +20,8 @@ type Identity struct {
 	Anonymous bool // neither a token nor the backend says who it is
 
 	client string // the id that the backend was told; "": it was not asked
+	under  uint64 // the number of the policy by which it was identified
 }
-
-// nobody is who is anonymous.
-var nobody = &Identity{Anonymous: true}
 
 // Hello is what a client says of itself when it comes.
 type Hello struct {
@@ -71,11 +69,12 @@ func (r *Registry) Identify(ctx context.Context, h Hello) (*Identity, error) {
 }
 
 func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity, error) {
+	p := r.policy.Load()
 	switch {
-	case h.Token != "" && r.config.Verifier != nil:
+	case h.Token != "" && p.verifier != nil:
 		var identity auth.Identity
 		err := r.config.Attempts.Try(h.Remote, func() (err error) {
-			identity, err = r.config.Verifier.Verify(ctx, h.Token)
+			identity, err = p.verifier.Verify(ctx, h.Token)
 			return err
 		})
 		if err != nil {
@@ -88,28 +87,28 @@ func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity,
 			// Clocks may be apart, and so a verifier accepts it for a while; but its connection would end at once, again and again.
 			return nil, ErrExpired
 		}
-		return &Identity{Identity: identity}, nil
+		return &Identity{Identity: identity, under: p.number}, nil
 	case h.Token == "" && h.User != "":
 		if time.Until(h.Until) <= 0 {
 			return nil, ErrExpired
 		}
-		return &Identity{Identity: auth.Identity{User: h.User, Expires: h.Until}}, nil
-	case r.config.Ask != nil && r.config.AskConnect:
-		return r.askConnect(ctx, id, h)
+		return &Identity{Identity: auth.Identity{User: h.User, Expires: h.Until}, under: p.number}, nil
+	case r.config.Ask != nil && p.askConnect:
+		return r.askConnect(ctx, p, id, h)
 	case h.Token != "":
 		return nil, ErrCredentials.With("this server verifies no tokens")
-	case r.config.Anonymous:
-		return nobody, nil
+	case p.anonymous:
+		return p.nobody, nil
 	}
 	return nil, ErrCredentials
 }
 
-func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identity, error) {
+func (r *Registry) askConnect(ctx context.Context, p *policy, id string, h Hello) (*Identity, error) {
 	if id == "" {
 		id = newID()
 	}
 	var a ConnectAnswer
-	question := ConnectQuestion{id, h.Transport, h.Remote, h.Token, selected(h.Header, r.config.AskHeaders), h.Data}
+	question := ConnectQuestion{id, h.Transport, h.Remote, h.Token, selected(h.Header, p.askHeaders), h.Data}
 	if err := r.config.Ask(ctx, KindConnect, question, &a); err != nil {
 		if p, ok := errors.AsType[*Error](err); ok && p.Number == refusedNumber {
 			denied := *p
@@ -120,6 +119,7 @@ func (r *Registry) askConnect(ctx context.Context, id string, h Hello) (*Identit
 	}
 	identity := &Identity{
 		Identity: auth.Identity{User: a.User, Info: a.Info, Channels: a.Channels, Meta: a.Meta}, client: id, Anonymous: a.User == "",
+		under: p.number,
 	}
 	var errs [7]error
 	identity.Rights.Subscribe, errs[0] = auth.ParsePatterns(a.Rights.Subscribe)

@@ -36,7 +36,7 @@ func (r *Registry) PublishAs(id *Identity, remote, name string, m channel.Messag
 	if err := r.May(id, auth.Publish, name); err != nil {
 		return nil, err
 	}
-	if rule := r.rules.Load().of(name); rule != nil && rule.PublishRate > 0 {
+	if rule := r.policy.Load().rules.of(name); rule != nil && rule.PublishRate > 0 {
 		from := requester{rule, id.User, ""}
 		if id.User == "" {
 			from.address = withoutPort(remote)
@@ -54,7 +54,9 @@ func (r *Registry) publish(id *Identity, client, name string, m channel.Message)
 	if err != nil {
 		return nil, err
 	}
-	r.config.Notify(TypePublished, PublishedEvent{client, id.User, name, p})
+	if r.config.Notifies == nil || r.config.Notifies() {
+		r.config.Notify(TypePublished, PublishedEvent{client, id.User, name, p})
+	}
 	return p, nil
 }
 
@@ -101,7 +103,7 @@ func (r *Rule) limiter() *rate.Limiter {
 
 // limit counts a message against the rate of the channel's rule.
 func (c *Client) limit(name string) error {
-	rule := c.registry.rules.Load().of(name)
+	rule := c.registry.policy.Load().rules.of(name)
 	if rule == nil || rule.PublishRate <= 0 {
 		return nil
 	}

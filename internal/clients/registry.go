@@ -28,6 +28,8 @@ type Config struct {
 	AskHeaders []string
 	// Notify tells the backend what happened, and does not block. nil: nobody is told.
 	Notify func(kind string, data any)
+	// Notifies says whether there is anybody to be told at the moment, so that nothing is put together for nobody. nil: there is.
+	Notifies func() bool
 	// Log is where is reported what no caller can be told. [slog.Default].
 	Log *slog.Logger
 
@@ -43,11 +45,12 @@ type Config struct {
 // A Registry knows the clients. Make one with [New].
 type Registry struct {
 	config Config
-	rules  atomic.Pointer[rules]
+	policy atomic.Pointer[policy]
 	bounds atomic.Pointer[bounds]
 	calls  calls
 
 	requests requests
+	changing sync.Mutex // held while the policy is replaced
 
 	mu      sync.RWMutex
 	clients map[string]*Client
@@ -70,7 +73,8 @@ func New(c Config) *Registry {
 	setDefault(&c.MaxCallsBytes, 256<<20)
 	r := &Registry{config: c, clients: map[string]*Client{}, users: map[string][]*Client{}}
 	r.calls.byID, r.calls.held = map[string]*call{}, map[string][]*call{}
-	r.SetRules(c.Rules)
+	r.policy.Store(new(policy))
+	r.Reconfigure(c)
 	r.SetBounds(c.MaxSubscriptions, c.MaxPerUser)
 	return r
 }
@@ -93,15 +97,9 @@ func (r *Registry) SetBounds(maxSubscriptions, maxPerUser int) {
 	r.bounds.Store(&bounds{maxSubscriptions, maxPerUser})
 }
 
-// SetRules replaces the rules. They are for what is asked from now on.
-func (r *Registry) SetRules(list []Rule) {
-	l := rules(slices.Clone(list))
-	r.rules.Store(&l)
-}
-
 // May says whether an identity may do something in a channel; the error says why not.
 func (r *Registry) May(id *Identity, action auth.Action, name string) error {
-	return r.rules.Load().may(id, action, name)
+	return r.policy.Load().rules.may(id, action, name)
 }
 
 // A Link is how a client is reached. Its methods may be called from any goroutine; they do not block, and do not call the
@@ -203,6 +201,9 @@ func (r *Registry) Enter(identity *Identity, h Hello, link Link) (*Client, error
 	c.watchExpiry(identity.Expires)
 	r.tell("client connected", c)
 	r.config.Notify(TypeConnected, c.event())
+	if identity.under != r.policy.Load().number {
+		c.recheck() // the policy was replaced after it was identified
+	}
 	return c, nil
 }
 

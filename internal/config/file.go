@@ -13,11 +13,11 @@ import (
 // File is what is in the file alone, or in a variable of its own. The tags of the structs are all that is said of the keys, here and
 // in docs/: doc is the meaning, and see [Key] for default, example, required, secret and reload.
 type File struct {
-	Channels    []Rule   `yaml:"channels" doc:"rules for channels, see [channels](channels.md); the first whose pattern matches holds"`
-	Auth        *Auth    `yaml:"auth" doc:"tokens of clients, see [auth](auth.md)"`
-	APIKeys     []APIKey `yaml:"api_keys" doc:"API keys of backends, as baro token key prints them, see [auth](auth.md)"`
-	APIKeysFile path     `yaml:"api_keys_file" doc:"a JSON list of the same, instead"`
-	Webhooks    Webhooks `yaml:"webhooks" doc:"what the backend is told and asked, see [webhooks](webhooks.md)"`
+	Channels    []Rule   `yaml:"channels" reload:"true" doc:"rules for channels, see [channels](channels.md); the first whose pattern matches holds"`
+	Auth        *Auth    `yaml:"auth" reload:"true" doc:"tokens of clients, see [auth](auth.md)"`
+	APIKeys     []APIKey `yaml:"api_keys" reload:"true" doc:"API keys of backends, as baro token key prints them, see [auth](auth.md)"`
+	APIKeysFile path     `yaml:"api_keys_file" reload:"true" doc:"a JSON list of the same, instead"`
+	Webhooks    Webhooks `yaml:"webhooks" reload:"true" doc:"what the backend is told and asked, see [webhooks](webhooks.md)"`
 }
 
 // A Rule is what holds for the channels whose names match a pattern. Of several that match the first holds. What is left out is

@@ -38,15 +38,15 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	s.AdminListen, s.AdminOptional = "127.0.0.1:8001", true
 	f.Var(adminFlag{s}, "admin-listen", "`address` of a second listener, for the API, metrics, health and profiles; \"\" for none")
 	f.BoolVar(&s.NoPublicAPI, "no-public-api", false, "have the API on the second listener alone")
-	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener")
+	f.BoolVar(&s.Pprof, "pprof", true, "have profiles (pprof) on the second listener").reloads()
 	f.StringSliceVar(&s.AllowOrigins, "allow-origin", nil, "`origins` whose pages may use the server, beside its own; separated by commas, or repeated").
 		example("[https://www.example.com]").reloads()
 	f.StringSliceVar(&s.TrustedProxies, "trusted-proxy", nil, "addresses and `networks` of proxies whose Forwarded and X-Forwarded-For are believed, loopback, or private").
 		example("[10.0.0.0/8, loopback]").reloads()
 	f.BoolVar(&s.ProxyProtocol, "proxy-protocol", false, "expect the PROXY protocol, version 1 or 2, of trusted proxies")
 	f.BoolVar(&s.Dev, "dev", false, "for one's own machine: everybody may do everything, without a token; permits --allow-origin '*'")
-	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may")
-	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /")
+	f.BoolVar(&s.Anonymous, "anonymous", false, "let clients in without a token; the rules say what they may").reloads()
+	f.BoolVar(&s.NoConsole, "no-console", false, "leave out the page at /").reloads()
 
 	f = section{set, "TLS, HTTP/2 and HTTP/3"}
 	f.StringVar(&s.TLSCert, "tls-cert", "", "certificate (PEM `file`): speak TLS, HTTP/2, and HTTP/3 on UDP").example("cert.pem")
@@ -72,15 +72,15 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f = section{set, "What is kept"}
 	f.StringVar(&s.Data, "data", "", "`directory` to keep messages in; without one they are lost when the server stops").example("messages")
 	f.BoolVar(&s.NoSync, "no-sync", false, "do not wait for the disk: what is acknowledged survives the end of the process, but not a power loss")
-	f.IntVar(&ch.HistoryCount, "history-count", 1000, "messages that a channel keeps; -1 for none")
-	sizeVar(f, &ch.HistoryBytes, "history-bytes", 4<<20, "`bytes` of messages that a channel keeps")
-	f.DurationVar(&ch.HistoryAge, "history-age", 5*time.Minute, "how long a message is kept, and an unused channel remembered")
-	f.IntVar(&ch.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go")
-	sizeVar(f, &ch.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together")
+	f.IntVar(&ch.HistoryCount, "history-count", 1000, "messages that a channel keeps; -1 for none").reloads()
+	sizeVar(f, &ch.HistoryBytes, "history-bytes", 4<<20, "`bytes` of messages that a channel keeps").reloads()
+	f.DurationVar(&ch.HistoryAge, "history-age", 5*time.Minute, "how long a message is kept, and an unused channel remembered").reloads()
+	f.IntVar(&ch.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go").reloads()
+	sizeVar(f, &ch.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together").reloads()
 	sizeVar(f, &ch.MaxMessageBytes, "max-message-bytes", 256<<10, "`bytes` of a message")
 
 	f = section{set, "Limits"}
-	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them")
+	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them").reloads()
 	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for up to a second")
 	f.IntVar(&s.MaxConnectionsPerAddress, "max-connections-per-address", 0, "of these one address may have, or one /64 of IPv6; 0: no bound").reloads()
 	f.IntVar(&s.MaxConnectionsPerUser, "max-connections-per-user", 0, "clients of one user; 0: no bound").reloads()
@@ -91,18 +91,18 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	sizeVar(f, &s.ByteRate, "byte-rate", 0, "`bytes` a second of one connection, likewise; 0: no bound").reloads()
 	sizeVar(f, &s.QueueBytes, "queue-bytes", 1<<20, "`bytes` that may wait for a client that reads slowly, until it is cut")
 	f.IntVar(&s.MaxFailures, "max-failures", 100, "wrong API keys, and wrong tokens, that are looked at from a public address in a minute; -1 for any number")
-	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait")
+	f.DurationVar(&s.MaxWait, "max-wait", time.Minute, "how long a long poll may wait").reloads()
 	f.DurationVar(&s.Heartbeat, "heartbeat", 25*time.Second, "after how long a silent stream gives a sign of life")
 	f.DurationVar(&s.WriteTimeout, "write-timeout", 20*time.Second, "how long a client may take to accept an answer, or 64 KiB of a stream")
 
 	f = section{set, "When the server stops"}
 	f.DurationVar(&s.DrainDelay, "drain-delay", 0, "how long to serve on, not ready any more, before clients are told to go").reloads()
 	f.DurationVar(&s.DrainWindow, "drain-window", 10*time.Second, "over what time clients are told to go, evenly; -1s for all at once").reloads()
-	f.DurationVar(&s.ReconnectWindow, "reconnect-window", 5*time.Second, "over what time clients are told to spread their return, when the server stops")
-	f.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "how long stopping may take, until what is left is cut")
+	f.DurationVar(&s.ReconnectWindow, "reconnect-window", 5*time.Second, "over what time clients are told to spread their return, when the server stops").reloads()
+	f.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "how long stopping may take, until what is left is cut").reloads()
 
 	f = section{set, "Logs"}
-	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error").oneOf("debug", "info", "warn", "error")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error").oneOf("debug", "info", "warn", "error").reloads()
 	f.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal").oneOf("text", "json", "auto")
 
 	f = section{set, "Traces"}

@@ -159,7 +159,7 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, apiPrefix):
 		s.api.serve(w, r)
-	case strings.HasPrefix(path, "/debug/pprof/") && s.config.Pprof:
+	case strings.HasPrefix(path, "/debug/pprof/") && s.now().Pprof:
 		a.profile(w, r)
 	case !a.has(path):
 		s.fail(w, r, refusal(http.StatusNotFound, "not_found", "there is nothing here; this listener has "+a.paths()))
@@ -190,7 +190,7 @@ func (a *admin) answer(w http.ResponseWriter, r *http.Request) {
 
 func (a *admin) paths() string {
 	list := "/api/v1/, /metrics, /livez, /readyz"
-	if !a.server.config.Pprof {
+	if !a.server.now().Pprof {
 		return list
 	}
 	return list + ", /debug/pprof/"

@@ -41,7 +41,7 @@ func (a *api) call(q *apiRequest, body apiCall) (int, any, error) {
 	if body.Timeout != nil {
 		timeout = time.Duration(*body.Timeout)
 	}
-	if longest := a.server.config.MaxWait; timeout <= 0 || timeout > longest {
+	if longest := a.server.now().MaxWait; timeout <= 0 || timeout > longest {
 		return 0, nil, badRequest("invalid_timeout", fmt.Sprintf("timeout must be more than 0, and %v at most", longest))
 	}
 	if time.Duration(body.Hold) > maxCallHold {

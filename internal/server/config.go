@@ -185,9 +185,17 @@ func (p *parts) close() {
 	if p.backends != nil {
 		p.backends.closeNow()
 	}
+	if p.certificates != nil {
+		p.certificates.Close()
+	}
 }
 
 func (c Config) prepare() (p parts, err error) {
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
 	p.Config = c.withDefaults()
 	if err := p.validate(); err != nil {
 		return p, err
@@ -218,9 +226,7 @@ func (c Config) prepare() (p parts, err error) {
 			return p, err
 		}
 	}
-	if p.backends, err = newBackends(&p.Config); err != nil {
-		p.close()
-	}
+	p.backends, err = newBackends(&p.Config)
 	return p, err
 }
 

@@ -45,7 +45,7 @@ func (s *Server) isLeaving() bool { return s.leaving.ctx.Err() != nil }
 // that of ctx. Close ends all of that at once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.leaving.begun.Store(true)
-	s.pause(ctx, s.config.DrainDelay)
+	s.pause(ctx, s.now().DrainDelay)
 	s.slots.drain()
 	s.leaving.window = s.leavingWindow(ctx)
 	s.leaving.start()
@@ -69,7 +69,7 @@ func (s *Server) pause(ctx context.Context, d time.Duration) {
 
 // leavingWindow is over what time the clients there are leave.
 func (s *Server) leavingWindow(ctx context.Context) time.Duration {
-	window := min(s.config.DrainWindow, time.Duration(s.slots.count())*time.Second/leastLeaving)
+	window := min(s.now().DrainWindow, time.Duration(s.slots.count())*time.Second/leastLeaving)
 	if deadline, ok := ctx.Deadline(); ok {
 		window = min(window, time.Until(deadline)/2)
 	}
@@ -144,6 +144,8 @@ func (s *Server) finish(ctx context.Context) error {
 // more than once.
 func (s *Server) end(ctx context.Context) error {
 	defer s.admin.shutdown()
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	s.registry.Stop()
 	s.closeVerifier()
 	if s.certificates != nil {
@@ -184,5 +186,14 @@ func (s *Server) stop() {
 
 // returnAfter is when one client of a server that stops is to come back: not all at once.
 func (s *Server) returnAfter() time.Duration {
-	return time.Second + rand.N(s.config.ReconnectWindow)
+	return time.Second + rand.N(s.now().ReconnectWindow)
+}
+
+// enter lets a client in. One that was admitted before the server began to send clients away is sent away here.
+func (s *Server) enter(identity *clients.Identity, h clients.Hello, link clients.Link) (*clients.Client, error) {
+	c, err := s.registry.Enter(identity, h, link)
+	if err == nil && s.isLeaving() {
+		c.Disconnect(clients.Stopping(s.returnAfter()))
+	}
+	return c, err
 }

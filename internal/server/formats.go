@@ -92,7 +92,7 @@ func (s *Server) streamSSE(w http.ResponseWriter, r *http.Request, name string, 
 		}
 		from = channel.After(p)
 	}
-	return s.stream(w, r, newFollower(identity, h), name, from, f)
+	return s.stream(w, r, newFollower(name, identity, h), name, from, f)
 }
 
 // putOff has a browser come back later: at an error its EventSource would give up for good (HTML, "processing model" of server-sent
@@ -116,7 +116,7 @@ func (s *Server) streamNDJSON(w http.ResponseWriter, r *http.Request, name strin
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, newFollower(identity, h), name, from, &ndjson)
+	return s.stream(w, r, newFollower(name, identity, h), name, from, &ndjson)
 }
 
 func sseID(m *channel.Message) []byte {

@@ -61,7 +61,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.api.serve(w, r)
 	case r.URL.Path == livePath || isReadyPath(r.URL.Path):
 		s.health(w, r)
-	case s.console != nil && s.console.Has(r.URL.Path) && !upgrade:
+	case !s.now().NoConsole && s.console.Has(r.URL.Path) && !upgrade:
 		if readOnly(r) {
 			s.console.ServeHTTP(w, r)
 		} else {
@@ -112,7 +112,7 @@ func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, method
 
 // serveChannel answers a request for a channel. The order matters: who may not is told nothing else.
 func (s *Server) serveChannel(w http.ResponseWriter, r *http.Request, name string, upgrade bool) {
-	foreign, ok := s.origins.check(r)
+	foreign, ok := s.now().origins.check(r)
 	if !ok {
 		refuseUpgrade(w, upgrade)
 		s.fail(w, r, errOrigin)

@@ -57,16 +57,17 @@ func (s *Server) backend(r *http.Request) (auth.Grant, error) {
 	if err != nil {
 		return auth.Grant{}, err
 	}
-	if s.config.Keys == nil && s.config.Dev {
+	keys := s.now().Keys
+	if keys == nil && s.config.Dev {
 		s.needsNoKey.Do(func() { s.log.Info("an API key was shown: in development none is needed, and none is looked at") })
 		return auth.Grant{}, auth.ErrMissing
 	}
-	if s.config.Keys == nil {
+	if keys == nil {
 		return auth.Grant{}, clients.ErrCredentials.With("this server knows no API keys")
 	}
 	var grant auth.Grant
 	err = s.wrongKeys.Try(r.RemoteAddr, func() (err error) {
-		grant, err = s.config.Keys.Find(text)
+		grant, err = keys.Find(text)
 		return err
 	})
 	return grant, err

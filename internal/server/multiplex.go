@@ -94,7 +94,7 @@ func (x *multiplex) serve(w http.ResponseWriter, r *http.Request, upgrade bool) 
 
 // admit says who sends a request, as far as that says itself. Anonymous clients are let in, and may still connect with a token.
 func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (*admitted, error) {
-	if _, ok := x.server.origins.check(r); !ok {
+	if _, ok := x.server.now().origins.check(r); !ok {
 		return nil, errOrigin
 	}
 	if !upgrade {
@@ -109,7 +109,7 @@ func (x *multiplex) admit(w http.ResponseWriter, r *http.Request, upgrade bool) 
 		return nil, err
 	}
 	a := &admitted{hello: h}
-	if h.Token != "" || h.User != "" || x.server.config.Anonymous {
+	if h.Token != "" || h.User != "" || x.server.now().Anonymous {
 		a.identity, err = x.server.registry.Identify(r.Context(), h)
 		if h.Token == "" && errors.Is(err, clients.ErrCredentials) {
 			err = nil // it may have a token yet

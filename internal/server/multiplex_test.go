@@ -35,7 +35,7 @@ func startWith(t *testing.T, config Config, change func(*clients.Config)) *Serve
 		t.Fatal(err)
 	}
 	_, access := split(s.config.rules())
-	c := clients.Config{Hub: s.hub, Verifier: s.verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log}
+	c := clients.Config{Hub: s.hub, Verifier: s.now().verifier, Anonymous: s.config.Anonymous, Rules: access, Log: s.log}
 	change(&c)
 	s.registry = clients.New(c)
 	serving(t, s)

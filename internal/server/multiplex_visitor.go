@@ -42,7 +42,7 @@ type welcome struct {
 // connection.
 func (v *visitor) enter(identity *clients.Identity, r reply) (entered bool) {
 	v.gate.Lock()
-	client, err := v.server.registry.Enter(identity, v.coming.hello, v)
+	client, err := v.server.enter(identity, v.coming.hello, v)
 	if err != nil {
 		v.gate.Unlock()
 		v.turnAway(&v.coming.hello, r, err)

@@ -53,14 +53,19 @@ func (o *origins) check(r *http.Request) (foreign string, ok bool) {
 	case len(values) > 1:
 		return "", false
 	}
-	from, err := origin.Parse(values[0])
-	if err == nil && same(from, r) {
+	if from, err := origin.Parse(values[0]); err == nil && same(from, r) {
 		return "", true
 	}
-	if o.all || err == nil && o.allowed[from] {
+	if o.allow(values[0]) {
 		return values[0], true
 	}
 	return "", false
+}
+
+// allow says whether the pages of an origin may use the server, which is another than its own.
+func (o *origins) allow(text string) bool {
+	from, err := origin.Parse(text)
+	return o.all || err == nil && o.allowed[from]
 }
 
 // same says whether from is the origin that r was sent to. Without TLS its scheme is not known, since a proxy may have

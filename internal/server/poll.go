@@ -23,7 +23,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 	if err != nil {
 		return err
 	}
-	wait, err := q.wait(s.config.MaxWait)
+	wait, err := q.wait(s.now().MaxWait)
 	if err != nil {
 		return err
 	}

@@ -25,15 +25,14 @@ import (
 // A Server serves channels. It is an [http.Handler], and has listeners of its own: [Server.Listen], then [Server.Serve],
 // and [Server.Shutdown] at last.
 type Server struct {
-	config   Config
+	config   Config // as the server began; see now
+	live     atomic.Pointer[current]
 	log      *slog.Logger
 	teller   teller
 	tracing  *tracing // nil: there are no traces
 	hub      *channel.Hub
 	registry *clients.Registry
-	verifier *auth.Verifier // nil: no tokens are verified
 	backends *backends
-	origins  *origins
 	// wrongKeys are counted beside wrong tokens, so that those of users are not the backend's trouble.
 	wrongKeys  *auth.Attempts // nil: not at all
 	needsNoKey sync.Once      // to say so
@@ -66,6 +65,7 @@ type Server struct {
 	serving  atomic.Bool
 	adopted  Sockets
 
+	reloading sync.Mutex // held while the configuration is replaced, or what is below the clients closed
 	accepting sync.Mutex // held while connections are accepted
 	unheard   unheard
 
@@ -83,11 +83,10 @@ func New(config Config) (*Server, error) {
 		config:   config,
 		log:      config.Log,
 		teller:   teller{log: config.Log},
-		tracing:  newTracing(config.Traces),
-		verifier: p.verifier,
 		backends: p.backends,
-		origins:  p.origins,
+		tracing:  newTracing(config.Traces),
 	}
+	s.live.Store(&current{Config: config, origins: p.origins, verifier: p.verifier})
 	s.metrics = metrics.New(metrics.Config{Version: config.Version, State: s.state})
 	s.backends.metrics = s.metrics
 	s.slots.hosts = &s.connections.hosts
@@ -102,9 +101,7 @@ func New(config Config) (*Server, error) {
 	s.api = newAPI(s)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.leaving.begin()
-	if !config.NoConsole {
-		s.console = console.New()
-	}
+	s.console = console.New()
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: config.HeaderTimeout,
@@ -154,16 +151,10 @@ func (s *Server) open() error {
 		o.Store = s.store
 	}
 	s.wrongKeys = s.config.attempts()
-	c := clients.Config{
-		Verifier: s.verifier, Attempts: s.config.attempts(), Anonymous: s.config.Anonymous, Rules: access, Log: s.log,
-		AskConnect: s.config.Webhooks.Connect != nil, AskHeaders: s.config.Webhooks.ConnectHeaders,
-	}
-	if s.backends.sender != nil {
-		c.Notify, o.OnOccupied = s.backends.notify, s.backends.occupied
-	}
-	if len(s.backends.askers) > 0 {
-		c.Ask = s.backends.ask
-	}
+	c := s.policy(access)
+	c.Attempts, c.Log = s.config.attempts(), s.log
+	c.Notify, c.Notifies, o.OnOccupied = s.backends.notify, s.backends.sender.HasEndpoints, s.backends.occupied
+	c.Ask = s.backends.ask
 	s.hub = channel.NewHub(&o)
 	c.Hub = s.hub
 	c.MaxSubscriptions, c.MaxPerUser = s.config.MaxChannelsPerConnection, s.config.MaxConnectionsPerUser
@@ -172,8 +163,8 @@ func (s *Server) open() error {
 }
 
 func (s *Server) closeVerifier() {
-	if s.verifier != nil {
-		s.verifier.Close()
+	if v := s.now().verifier; v != nil {
+		v.Close()
 	}
 }
 

@@ -483,7 +483,7 @@ func TestPanicsAreContained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.origins = nil // a mistake
+	s.live.Store(&current{Config: s.config}) // a mistake
 	serving(t, s)
 	c := dial(t, s)
 	fmt.Fprint(c, "GET /c/a HTTP/1.1\r\nHost: x\r\nOrigin: http://y\r\n\r\n")

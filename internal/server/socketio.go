@@ -43,9 +43,7 @@ func newSocketIO(s *Server) *socketIO {
 		},
 	}
 	o.Engine.AllowRequest = func(r *http.Request) error { return k.sessions.allow(r) }
-	if len(s.config.AllowOrigins) > 0 {
-		o.Engine.CORS = &engineio.CORS{Origins: s.config.AllowOrigins}
-	}
+	o.Engine.CORS = &engineio.CORS{AllowOrigin: func(from string) bool { return s.now().origins.allow(from) }}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
 	k.io.Engine().Meter = socketMeter{s.metrics}
@@ -132,7 +130,7 @@ func socketHello(c *socketio.Socket) (clients.Hello, error) {
 func (k *socketIO) connected(c *socketio.Socket) {
 	g := c.Data().(*guest)
 	var err error
-	if g.client, err = k.server.registry.Enter(g.identity, g.hello, g); err != nil { // of two who come at once
+	if g.client, err = k.server.enter(g.identity, g.hello, g); err != nil { // of two who come at once
 		p := toProblem(err)
 		g.Close(clients.Reason{Number: endRetry.Number, Code: p.Code, Text: p.Message})
 		return
@@ -152,7 +150,7 @@ func (k *socketIO) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := k.sessions.admit(r); err != nil {
-		foreign, ok := k.server.origins.check(r)
+		foreign, ok := k.server.now().origins.check(r)
 		if ok {
 			allow(w.Header(), foreign)
 		}

@@ -54,6 +54,9 @@ func (c *socketClient) Close(why clients.Reason) {
 	_ = c.socket.Close(ws.StatusCode(why.Number), why.Text)
 }
 
+// Channel implements [clients.Reader].
+func (c *socketClient) Channel() string { return c.name }
+
 // socketFormat is how a message is sent, and by whom.
 type socketFormat struct {
 	server  *Server
@@ -143,7 +146,7 @@ func (k *sockets) open(c *ws.Socket, r *http.Request) {
 	c.Data = j.client
 	j.client.socket = c
 	var err error
-	if j.client.client, err = k.server.registry.Enter(j.identity, j.hello, j.client); err != nil {
+	if j.client.client, err = k.server.enter(j.identity, j.hello, j.client); err != nil {
 		k.refuse(c, err)
 		return
 	}

@@ -33,6 +33,7 @@ const catchUpBytes = 64 << 10
 
 // follower is who reads a stream.
 type follower struct {
+	name     string // of the channel
 	identity *clients.Identity
 	hello    clients.Hello
 
@@ -46,9 +47,12 @@ type follower struct {
 // A releaser is told that the server has a client go, and whether because it stops.
 type releaser interface{ release(leaving bool) }
 
-func newFollower(identity *clients.Identity, h clients.Hello) *follower {
-	return &follower{identity: identity, hello: h, ended: make(chan struct{})}
+func newFollower(name string, identity *clients.Identity, h clients.Hello) *follower {
+	return &follower{name: name, identity: identity, hello: h, ended: make(chan struct{})}
 }
+
+// Channel implements [clients.Reader].
+func (f *follower) Channel() string { return f.name }
 
 // Close implements [clients.Link].
 func (f *follower) Close(why clients.Reason) {
@@ -121,7 +125,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *follower, n
 	} else if err != nil {
 		return err
 	}
-	client, err := s.registry.Enter(who.identity, who.hello, who)
+	client, err := s.enter(who.identity, who.hello, who)
 	if err != nil {
 		s.slots.give(host)
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"sync/atomic"
 	"time"
 
 	"baro.dev/internal/clients"
@@ -27,8 +29,9 @@ type Webhooks struct {
 // backends are the senders and askers of a server. Each question has an asker of its own, so that a backend that hangs on the
 // one does not hold up the other.
 type backends struct {
-	sender *webhook.Sender           // nil: nobody is told
-	askers map[string]*webhook.Asker // by kind
+	sender *webhook.Sender
+	around func(http.RoundTripper) http.RoundTripper // its requests
+	askers atomic.Pointer[map[string]*askedBackend]  // by kind
 	// metrics are there before anything is asked or told.
 	metrics *metrics.Metrics
 }
@@ -54,32 +57,32 @@ func (m measured) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // tell tells metrics what has become of events.
 func (b *backends) tell(state *metrics.State) {
-	if b.sender == nil {
-		return
-	}
-	for _, e := range b.sender.Stats() {
-		state.EventsDelivered += e.Sent
-		state.EventsFailed += e.Failed
-		state.EventsDropped += e.Dropped
-		state.EventsQueued += e.Queued
-	}
+	all := b.sender.Totals()
+	state.EventsDelivered, state.EventsFailed = all.Sent, all.Failed
+	state.EventsDropped, state.EventsQueued = all.Dropped, all.Queued
+}
+
+// askedBackend is one, and what it was made of.
+type askedBackend struct {
+	*webhook.Asker
+	config webhook.AskerConfig
 }
 
 func newBackends(c *Config) (b *backends, err error) {
 	traces := newTracing(c.Traces)
-	b = &backends{askers: map[string]*webhook.Asker{}}
+	b = &backends{}
+	askers := map[string]*askedBackend{}
+	b.askers.Store(&askers)
 	defer func() {
 		if err != nil {
 			b.closeNow()
 		}
 	}()
-	if len(c.Webhooks.Events.Endpoints) > 0 {
-		events := c.Webhooks.Events
-		events.Log = c.Log
-		events.Around = func(next http.RoundTripper) http.RoundTripper { return b.measured(traces.around(next), 300) }
-		if b.sender, err = webhook.New(events); err != nil {
-			return b, err
-		}
+	b.around = func(next http.RoundTripper) http.RoundTripper { return b.measured(traces.around(next), 300) }
+	events := c.Webhooks.Events
+	events.Log, events.Around = c.Log, b.around
+	if b.sender, err = webhook.New(events); err != nil {
+		return b, err
 	}
 	for kind, asked := range map[string]*webhook.AskerConfig{clients.KindConnect: c.Webhooks.Connect, clients.KindRPC: c.Webhooks.RPC} {
 		if asked == nil {
@@ -88,21 +91,55 @@ func newBackends(c *Config) (b *backends, err error) {
 		a := *asked
 		a.Log = c.Log.With("question", kind)
 		a.Around = func(next http.RoundTripper) http.RoundTripper { return b.measured(traces.around(next), 500) } // a no is an answer
-		if b.askers[kind], err = webhook.NewAsker(a); err != nil {
+		made, err := webhook.NewAsker(a)
+		if err != nil {
 			return b, fmt.Errorf("the question %s: %w", kind, err)
 		}
+		askers[kind] = &askedBackend{made, *asked}
 	}
 	return b, nil
 }
 
+// replace has b go by what next was made of, which is used up.
+func (b *backends) replace(next *backends, c *Webhooks) {
+	events := c.Events
+	events.Around = b.around
+	if err := b.sender.Replace(events); err != nil {
+		panic(err) // it was checked
+	}
+	next.metrics = b.metrics
+	before, now := *b.askers.Load(), map[string]*askedBackend{}
+	for kind, a := range *next.askers.Load() {
+		old := before[kind]
+		if old != nil && reflect.DeepEqual(old.config, a.config) {
+			_ = a.Close()
+			a = old
+		}
+		now[kind] = a
+	}
+	b.askers.Store(&now)
+	for kind, a := range before {
+		if now[kind] != a {
+			// What it has been asked it may answer.
+			time.AfterFunc(a.config.Timeout+askerEnd, func() { _ = a.Close() })
+		}
+	}
+	next.askers.Store(new(map[string]*askedBackend))
+	next.closeNow()
+}
+
+// askerEnd is how long, beyond the time for an answer, an asker that was replaced is kept.
+const askerEnd = 10 * time.Second
+
 // notify tells of an event.
 func (b *backends) notify(kind string, data any) {
-	if b.sender != nil {
-		b.sender.Send(webhook.Event{Type: kind, Channel: clients.ChannelOf(data), Data: data})
-	}
+	b.sender.Send(webhook.Event{Type: kind, Channel: clients.ChannelOf(data), Data: data})
 }
 
 func (b *backends) occupied(name string, occupied bool) {
+	if !b.sender.HasEndpoints() {
+		return
+	}
 	kind := clients.TypeVacated
 	if occupied {
 		kind = clients.TypeOccupied
@@ -112,7 +149,7 @@ func (b *backends) occupied(name string, occupied bool) {
 
 // ask asks the backend; the error is one that [clients.ErrorOf] knows.
 func (b *backends) ask(ctx context.Context, kind string, question, answer any) error {
-	a := b.askers[kind]
+	a := (*b.askers.Load())[kind]
 	if a == nil {
 		return clients.ErrNotOffered
 	}
@@ -131,10 +168,8 @@ func (b *backends) ask(ctx context.Context, kind string, question, answer any) e
 
 // close sends what is queued, until ctx is done, and ends what is being asked.
 func (b *backends) close(ctx context.Context) (err error) {
-	for _, a := range b.askers {
-		if a != nil {
-			_ = a.Close()
-		}
+	for _, a := range *b.askers.Load() {
+		_ = a.Close()
 	}
 	if b.sender != nil {
 		err = b.sender.Close(ctx)

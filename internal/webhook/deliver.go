@@ -63,7 +63,7 @@ func (e *endpoint) try(b *batch) (outcome, error) {
 			return failed, err
 		}
 		e.failed(after, err)
-		if time.Since(b.at) > e.MaxAge {
+		if time.Since(b.at) > e.terms.Load().MaxAge {
 			return failed, err
 		}
 	}
@@ -84,7 +84,7 @@ func (e *endpoint) pause(attempts int) bool {
 	if failures == 0 || wait <= 0 {
 		return e.ctx.Err() == nil
 	}
-	closing := e.closing
+	closing := (<-chan struct{})(e.closing)
 	select {
 	case <-closing:
 		closing = nil // and what is under way takes its time
@@ -110,12 +110,13 @@ func backoff(failures int) time.Duration {
 
 // attempt makes one request. The error is nil only if the status is 2xx; the status is 0 if there is no answer.
 func (e *endpoint) attempt(b *batch) (status int, after time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(e.ctx, e.Timeout)
+	t := e.terms.Load()
+	ctx, cancel := context.WithTimeout(e.ctx, t.Timeout)
 	defer cancel()
 	e.mu.Lock()
 	e.counters.Requests++
 	e.mu.Unlock()
-	response, err := e.target.post(ctx, b.id, b.body)
+	response, err := t.target.post(ctx, b.id, b.body)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -200,7 +201,7 @@ func (e *endpoint) disable() {
 	e.mu.Unlock()
 	e.stop()
 	if first {
-		e.log.Error("a webhook endpoint is gone (410): it gets no more events until the server is started anew")
+		e.log.Error("a webhook endpoint is gone (410): it gets no more events until the configuration is loaded anew")
 	}
 }
 

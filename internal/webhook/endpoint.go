@@ -4,26 +4,32 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// endpoint is an Endpoint and its queue. Its goroutine, run, alone takes from the queue.
-type endpoint struct {
+// terms are what an endpoint goes by. They are replaced as a whole, and not changed.
+type terms struct {
 	Endpoint
-
 	target    *target
 	maxEvents int
 	maxBytes  int64
-	log       *slog.Logger
-	ctx       context.Context // of all that it does
-	stop      context.CancelFunc
-	closing   <-chan struct{}
-	wake      chan struct{} // tells run that there is something to look at
-	slots     chan struct{} // holds one for each batch that is under way, or being gathered
+}
+
+// endpoint is an Endpoint and its queue. Its goroutine, run, alone takes from the queue.
+type endpoint struct {
+	terms   atomic.Pointer[terms]
+	log     *slog.Logger
+	ctx     context.Context // of all that it does
+	stop    context.CancelFunc
+	closing chan struct{} // closed when it is to take no more events, and to send what it has
+	wake    chan struct{} // tells run that there is something to look at
+	freed   chan struct{} // and that another batch may be on its way
 
 	drops, losses, fails throttle
 
 	mu        sync.Mutex // guards the rest
+	underWay  int        // batches, with the one that is being gathered
 	queue     []item
 	waiting   int   // bytes of the queue's events, without overhead
 	events    int   // queued and under way
@@ -55,7 +61,7 @@ type batch struct {
 // weight is what the events of the batch are counted with.
 func (b *batch) weight() int64 { return int64(b.size + b.events*eventOverhead) }
 
-func newEndpoint(ctx context.Context, c *Config, settings *Endpoint, closing <-chan struct{}) (*endpoint, error) {
+func newTerms(c *Config, settings *Endpoint) (*terms, error) {
 	if err := settings.validate(); err != nil {
 		return nil, err
 	}
@@ -63,29 +69,38 @@ func newEndpoint(ctx context.Context, c *Config, settings *Endpoint, closing <-c
 	if err != nil {
 		return nil, err
 	}
+	return &terms{Endpoint: *settings, target: t, maxEvents: c.QueueEvents, maxBytes: c.QueueBytes}, nil
+}
+
+func newEndpoint(ctx context.Context, log *slog.Logger, t *terms) *endpoint {
 	e := &endpoint{
-		Endpoint:  *settings,
-		target:    t,
-		maxEvents: c.QueueEvents,
-		maxBytes:  c.QueueBytes,
-		log:       c.Log.With("url", t.name),
-		closing:   closing,
-		wake:      make(chan struct{}, 1),
-		slots:     make(chan struct{}, settings.Concurrency),
+		log:     log.With("url", t.target.name),
+		closing: make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+		freed:   make(chan struct{}, 1),
 	}
+	e.terms.Store(t)
 	e.ctx, e.stop = context.WithCancel(ctx)
-	return e, nil
+	return e
+}
+
+// replace has other terms hold from now on: for what is queued, and for the next attempt of what is under way.
+func (e *endpoint) replace(t *terms) {
+	e.terms.Store(t)
+	signal(e.wake)
+	signal(e.freed)
 }
 
 // push queues an event, or says that it cannot. An endpoint that is gone takes everything, and nothing comes of it.
 func (e *endpoint) push(encoded []byte, now time.Time) bool {
+	t := e.terms.Load()
 	e.mu.Lock()
 	size := int64(len(encoded)) + eventOverhead
 	switch {
 	case e.disabled:
 		e.mu.Unlock()
 		return true
-	case e.closed || e.events >= e.maxEvents || e.bytes+size > e.maxBytes:
+	case e.closed || e.events >= t.maxEvents || e.bytes+size > t.maxBytes:
 		e.counters.Dropped++
 		queued, closed := e.events, e.closed
 		e.mu.Unlock()
@@ -102,47 +117,73 @@ func (e *endpoint) push(encoded []byte, now time.Time) bool {
 	news := len(e.queue) == 1 || !full && e.full()
 	e.mu.Unlock()
 	if news {
-		e.signal()
+		signal(e.wake)
 	}
 	return true
 }
 
-func (e *endpoint) signal() {
+func signal(c chan<- struct{}) {
 	select {
-	case e.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default: // it has been told already
 	}
 }
 
 // full says whether there is enough for a batch. The mutex is held.
 func (e *endpoint) full() bool {
-	return len(e.queue) >= e.BatchEvents || e.waiting >= e.BatchBytes
+	t := e.terms.Load()
+	return len(e.queue) >= t.BatchEvents || e.waiting >= t.BatchBytes
 }
 
+// close has it take no more events, and send what it has. It may come more than once.
 func (e *endpoint) close() {
 	e.mu.Lock()
+	again := e.closed
 	e.closed = true
 	e.mu.Unlock()
-	e.signal()
+	if !again {
+		close(e.closing)
+		signal(e.wake)
+	}
 }
 
-// run takes batches from the queue until the sender is closed and the queue empty, or e.ctx ends.
+// enter waits until there may be one more batch, and counts it. It returns false when e.ctx has ended.
+func (e *endpoint) enter() bool {
+	for {
+		e.mu.Lock()
+		if e.underWay < e.terms.Load().Concurrency {
+			e.underWay++
+			e.mu.Unlock()
+			return true
+		}
+		e.mu.Unlock()
+		select {
+		case <-e.freed:
+		case <-e.ctx.Done():
+			return false
+		}
+	}
+}
+
+func (e *endpoint) leave() {
+	e.mu.Lock()
+	e.underWay--
+	e.mu.Unlock()
+	signal(e.freed)
+}
+
+// run takes batches from the queue until the endpoint is closed and the queue empty, or e.ctx ends.
 func (e *endpoint) run() {
 	defer e.stop()
 	var deliveries sync.WaitGroup
-	for e.ctx.Err() == nil {
-		select {
-		case e.slots <- struct{}{}:
-		case <-e.ctx.Done():
-			continue
-		}
+	for e.ctx.Err() == nil && e.enter() {
 		b := e.gather()
 		if b == nil {
 			break
 		}
 		deliveries.Go(func() {
 			e.deliver(b)
-			<-e.slots
+			e.leave()
 		})
 	}
 	deliveries.Wait()
@@ -160,7 +201,7 @@ func (e *endpoint) gather() *batch {
 		e.mu.Lock()
 		var wait time.Duration
 		if len(e.queue) > 0 {
-			wait = e.BatchDelay - time.Since(e.queue[0].at)
+			wait = e.terms.Load().BatchDelay - time.Since(e.queue[0].at)
 			if wait <= 0 || e.closed || e.full() {
 				b, items := e.take(e.fitting())
 				e.mu.Unlock()
@@ -197,9 +238,10 @@ func (e *endpoint) wait(d time.Duration) bool {
 
 // expire gives up what is too old to be tried.
 func (e *endpoint) expire() {
+	longest := e.terms.Load().MaxAge
 	e.mu.Lock()
 	n := 0
-	for n < len(e.queue) && time.Since(e.queue[n].at) > e.MaxAge {
+	for n < len(e.queue) && time.Since(e.queue[n].at) > longest {
 		n++
 	}
 	expired, items := e.take(n)
@@ -213,10 +255,11 @@ func (e *endpoint) expire() {
 
 // fitting is how many events the next batch has. The mutex is held.
 func (e *endpoint) fitting() int {
+	t := e.terms.Load()
 	n, bytes := 1, len(e.queue[0].encoded)
-	for n < len(e.queue) && n < e.BatchEvents {
+	for n < len(e.queue) && n < t.BatchEvents {
 		bytes += len(e.queue[n].encoded)
-		if bytes > e.BatchBytes {
+		if bytes > t.BatchBytes {
 			break
 		}
 		n++
@@ -260,7 +303,7 @@ func (e *endpoint) stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.counters
-	s.URL, s.Failures, s.Queued, s.Bytes, s.Disabled = e.target.name, e.failures, e.events, e.bytes, e.disabled
+	s.URL, s.Failures, s.Queued, s.Bytes, s.Disabled = e.terms.Load().target.name, e.failures, e.events, e.bytes, e.disabled
 	return s
 }
 
@@ -269,4 +312,10 @@ func (e *endpoint) undelivered() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.abandoned
+}
+
+func (e *endpoint) isDisabled() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.disabled
 }

@@ -2,10 +2,12 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,15 +18,20 @@ import (
 // which there are as many as the endpoint's Concurrency permits. What fails is tried again, see [Endpoint] and deliver.go.
 // The queues are in memory: what they hold ends with the process.
 type Sender struct {
-	endpoints []*endpoint
+	endpoints atomic.Pointer[[]*endpoint]
 	log       *slog.Logger
 	invalid   throttle
 
-	closing chan struct{} // closed when Close begins
-	close   sync.Once
-	stop    context.CancelFunc // ends all that is under way
+	ctx     context.Context    // of all that is under way
+	stop    context.CancelFunc // ends it
 	running sync.WaitGroup
-	idle    func() // closes what connections are left; nil if the transport is another's
+
+	mu     sync.Mutex // guards the rest, and that nothing is added to running after Close
+	closed bool
+	all    map[*endpoint]struct{} // also those that are no more in the configuration, and have something to send yet
+	lost   int                    // what was left of those that have ended
+	gone   Stats                  // what they have done
+	idle   func()                 // closes what connections are left; nil if the transport is another's
 }
 
 // An UndeliveredError says how many events were left when the time of [Sender.Close] was over: in queues, or under way without
@@ -38,38 +45,112 @@ func (e *UndeliveredError) Error() string {
 // New makes a sender and starts it. The errors are about the configuration.
 func New(c Config) (*Sender, error) {
 	c = c.withDefaults()
+	s := &Sender{log: c.Log, all: map[*endpoint]struct{}{}}
+	s.endpoints.Store(new([]*endpoint))
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.Replace(c); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Replace has the sender go by another configuration, but for its log. An endpoint that stays, which is one of the same URL, keeps its
+// queue, and what is under way to it; if it had answered that it is gone, it is asked anew. One that is not there any more gets
+// what is queued, and nothing else. The errors are about the configuration: nothing has changed then.
+func (s *Sender) Replace(c Config) error {
+	c = c.withDefaults()
 	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
+		return fmt.Errorf("webhook: %w", err)
 	}
 	c.Endpoints = slices.Clone(c.Endpoints)
-	s := &Sender{log: c.Log, closing: make(chan struct{})}
 	conns := 0
 	for i := range c.Endpoints {
 		c.Endpoints[i] = c.Endpoints[i].withDefaults()
 		conns += c.Endpoints[i].Concurrency
 	}
+	var idle func()
 	if c.Transport == nil {
 		// More than are ever in use, as one endpoint's connections that do not come about are not to be in the way of another's.
 		own := NewTransport(nil, 2*conns)
-		c.Transport, s.idle = own, own.CloseIdleConnections
+		c.Transport, idle = own, own.CloseIdleConnections
 	}
 	if c.Around != nil {
 		c.Transport = c.Around(c.Transport)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	for i := range c.Endpoints {
-		e, err := newEndpoint(ctx, &c, &c.Endpoints[i], s.closing)
-		if err != nil {
-			stop()
-			return nil, fmt.Errorf("webhook: endpoint %d: %w", i+1, err)
+	list := make([]*terms, len(c.Endpoints))
+	for i := range list {
+		var err error
+		if list[i], err = newTerms(&c, &c.Endpoints[i]); err != nil {
+			return fmt.Errorf("webhook: endpoint %d: %w", i+1, err)
 		}
-		s.endpoints = append(s.endpoints, e)
 	}
-	for _, e := range s.endpoints {
-		s.running.Go(e.run)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("webhook: the sender is closed")
 	}
-	return s, nil
+	if s.idle != nil {
+		defer s.idle()
+	}
+	s.idle = idle
+	s.replace(list)
+	return nil
+}
+
+// replace has endpoints of these terms from now on. mu is held.
+func (s *Sender) replace(list []*terms) {
+	before := *s.endpoints.Load()
+	stay := matching(before, list)
+	next := make([]*endpoint, len(list))
+	for i, t := range list {
+		e := stay[i]
+		if e == nil {
+			e = newEndpoint(s.ctx, s.log, t)
+			s.all[e] = struct{}{}
+			s.running.Go(func() {
+				e.run()
+				s.ended(e)
+			})
+		} else {
+			e.replace(t)
+		}
+		next[i] = e
+	}
+	s.endpoints.Store(&next)
+	for _, e := range before {
+		if !slices.Contains(next, e) {
+			e.close()
+		}
+	}
+}
+
+// matching finds for each of the terms the endpoint that it is about; nil if that is new. What is secret in a URL may change.
+func matching(all []*endpoint, list []*terms) []*endpoint {
+	all = slices.DeleteFunc(slices.Clone(all), (*endpoint).isDisabled)
+	found := make([]*endpoint, len(list))
+	for _, same := range []func(a, b *target) bool{
+		func(a, b *target) bool { return a.url == b.url },
+		func(a, b *target) bool { return a.name == b.name },
+	} {
+		for i, t := range list {
+			at := slices.IndexFunc(all, func(e *endpoint) bool { return same(e.terms.Load().target, t.target) })
+			if found[i] == nil && at >= 0 {
+				found[i] = all[at]
+				all = slices.Delete(all, at, at+1)
+			}
+		}
+	}
+	return found
+}
+
+// ended is called when an endpoint has nothing more to do.
+func (s *Sender) ended(e *endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, e)
+	s.lost += e.undelivered()
+	s.gone.add(e.stats())
 }
 
 // Send queues an event for every endpoint that wants its type; if there is none, it costs next to nothing. It does not wait.
@@ -78,8 +159,8 @@ func New(c Config) (*Sender, error) {
 func (s *Sender) Send(event Event) bool {
 	var encoded []byte
 	taken := true
-	for _, e := range s.endpoints {
-		if !e.wants(&event) {
+	for _, e := range *s.endpoints.Load() {
+		if !e.terms.Load().wants(&event) {
 			continue
 		}
 		if encoded == nil {
@@ -111,26 +192,24 @@ func (e *Event) encode() ([]byte, error) {
 // once more right away, and then as ever. What is left in the end is told by an [*UndeliveredError], which is then what
 // every call of Close returns. No goroutine is left.
 func (s *Sender) Close(ctx context.Context) error {
-	s.close.Do(func() {
-		for _, e := range s.endpoints {
-			e.close()
-		}
-		close(s.closing)
-	})
+	s.mu.Lock()
+	s.closed = true
+	for e := range s.all {
+		e.close()
+	}
+	s.mu.Unlock()
 	defer context.AfterFunc(ctx, s.stop)()
 	s.running.Wait()
 	s.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.idle != nil {
 		s.idle()
 	}
-	lost := 0
-	for _, e := range s.endpoints {
-		lost += e.undelivered()
-	}
-	if lost == 0 {
+	if s.lost == 0 {
 		return nil
 	}
-	return &UndeliveredError{Events: lost}
+	return &UndeliveredError{Events: s.lost}
 }
 
 // Stats are how an endpoint does.
@@ -146,10 +225,34 @@ type Stats struct {
 	Disabled bool   // the endpoint answered 410: it gets nothing more
 }
 
+// Totals are the sums of all endpoints that there have been.
+func (s *Sender) Totals() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.gone
+	for e := range s.all {
+		all.add(e.stats())
+	}
+	return all
+}
+
+func (s *Stats) add(other Stats) {
+	s.Sent += other.Sent
+	s.Failed += other.Failed
+	s.Dropped += other.Dropped
+	s.Requests += other.Requests
+	s.Queued += other.Queued
+	s.Bytes += other.Bytes
+}
+
+// HasEndpoints says whether anybody gets events.
+func (s *Sender) HasEndpoints() bool { return len(*s.endpoints.Load()) > 0 }
+
 // Stats tells of every endpoint, in the order of the configuration.
 func (s *Sender) Stats() []Stats {
-	all := make([]Stats, len(s.endpoints))
-	for i, e := range s.endpoints {
+	now := *s.endpoints.Load()
+	all := make([]Stats, len(now))
+	for i, e := range now {
 		all[i] = e.stats()
 	}
 	return all
