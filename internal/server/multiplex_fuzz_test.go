@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"baro.dev/ws"
 )
@@ -120,6 +121,31 @@ func TestHalfACharacter(t *testing.T) {
 	as("all").refused(400, "invalid_body", "call", `{"user":"a","method":"m","data":{"\ude42":1}}`)
 	if i, _ := s.Hub().Info("a"); i.Position.Offset != 0 {
 		t.Errorf("%d messages were published", i.Position.Offset)
+	}
+}
+
+// What is nested too deep for many a reader goes on to nobody, over Socket.IO either; and whoever calls hears at once of an answer that is
+// not taken.
+func TestDeepAndLongOverSocketIO(t *testing.T) {
+	config := withTokens(t)
+	config.Dev = true
+	s, as := startAPI(t, config)
+	k := mustTalk(t, s, "socket.io", token(t, "ana", time.Hour, nil))
+	deep := strings.Repeat("[", 65) + strings.Repeat("]", 65)
+	k.refused("invalid_data", "rpc", `{"method":"x","data":`+deep+`}`)
+	k.refused("not_offered", "rpc", `{"method":"x","data":`+deep[1:129]+`}`)
+	k.refused("invalid_data", "publish", `{"channel":"open/a","data":`+deep+`}`)
+	k.must("publish", `{"channel":"open/a","data":`+deep[1:129]+`}`, nil)
+	for code, said := range map[string]string{"invalid_answer": deep, "too_large": `"` + strings.Repeat("x", 256<<10) + `"`} {
+		answered := make(chan string, 1)
+		go func() {
+			_, text := as("all").ask("call", `{"user":"ana","method":"m","timeout":"20s"}`)
+			answered <- text
+		}()
+		k.reply(k.expect("call"), said)
+		if text := <-answered; !strings.Contains(text, `"`+code+`"`) {
+			t.Errorf("%s: %.300s", code, text)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"baro.dev/channel"
@@ -75,19 +76,18 @@ func (g *guest) onPublish(e *socketio.Event) {
 		g.acknowledge(e, nil, err)
 		return
 	}
-	if at := jsonstring.LoneSurrogate([]byte(data.String())); at >= 0 {
-		g.acknowledge(e, nil, badRequest("invalid_data", "half of a surrogate pair is no character"))
-		return
+	bytes, binary := content.([]byte)
+	if !binary {
+		bytes = []byte(data.String())
+		if err := checkContent(bytes); err != nil {
+			g.acknowledge(e, nil, err)
+			return
+		}
+		if text, ok := content.(string); ok {
+			bytes = []byte(text)
+		}
 	}
-	var m channel.Message
-	switch content := content.(type) {
-	case []byte:
-		m = o.message(content, true)
-	case string:
-		m = o.message([]byte(content), false)
-	default:
-		m = o.message([]byte(data.String()), false)
-	}
+	m := o.message(bytes, binary)
 	result, err := g.publish(metrics.BySocketIO, name, m)
 	g.acknowledge(e, result, err)
 }
@@ -145,7 +145,18 @@ func asJSON(v parser.Value) (json.RawMessage, error) {
 	if err != nil {
 		return nil, badRequest("invalid_data", err.Error())
 	}
-	return data, nil
+	return data, checkContent(data)
+}
+
+// checkContent refuses what those to whom it goes on could not take, as a frame of /ws is refused.
+func checkContent(data []byte) error {
+	if deeper(data, maxDepth) {
+		return badRequest("invalid_data", fmt.Sprintf("more than %d arrays and objects are nested", maxDepth))
+	}
+	if jsonstring.LoneSurrogate(data) >= 0 {
+		return badRequest("invalid_data", "half of a surrogate pair is no character")
+	}
+	return nil
 }
 
 func (g *guest) onRefresh(e *socketio.Event) {
@@ -208,7 +219,10 @@ func (g *guest) Call(k clients.Call) {
 	_ = wait.EmitFunc("call", func(args socketio.Args, err error) {
 		if err == nil {
 			data, refused := callAnswer(args)
-			_ = g.client.Answer(k.ID, data, refused)
+			if err := g.client.Answer(k.ID, data, refused); errors.Is(err, clients.ErrTooLarge) {
+				// An acknowledgement is not answered: whoever has called is told.
+				_ = g.client.Answer(k.ID, nil, refusedBy(clients.ErrTooLarge.Code, err.Error()))
+			}
 		}
 	}, newQuestion(k))
 }
