@@ -51,7 +51,12 @@ func serveCommand(t *testing.T, env []string, args ...string) *process {
 
 func startServe(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	s := &process{Cmd: command(t, append([]string{"serve"}, args...)...), log: new(bytes.Buffer)}
+	return startProcess(t, command(t, append([]string{"serve"}, args...)...), env)
+}
+
+func startProcess(t *testing.T, c *exec.Cmd, env []string) *process {
+	t.Helper()
+	s := &process{Cmd: c, log: new(bytes.Buffer)}
 	s.Env = append(s.Env, env...)
 	s.Stderr = s.log
 	out, err := s.StdoutPipe()

@@ -87,7 +87,9 @@ func serve(c *cobra.Command, o *settings) error {
 		return listenError(o.Server.Listen, err)
 	}
 	announce(c.OutOrStdout(), s.URLs(), s.AdminURL(), &o.Server)
-	log.Info("listening", "urls", s.URLs(), "admin", s.AdminURL())
+	connections, descriptors := s.Capacity()
+	log.Info("listening", "urls", s.URLs(), "admin", s.AdminURL(),
+		"max_connections", connections, "descriptors", descriptors, "memory_limit", limitMemory())
 
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()

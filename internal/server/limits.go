@@ -37,3 +37,9 @@ func (s *Server) setLimits(p *parts) {
 
 // lets says whether there may be another client, by the rate at which they come.
 func (s *Server) lets() bool { return s.connects.Load().Allow() }
+
+// Capacity is how many connections there may be, which is Config.MaxConnections or as many as there are descriptors for, and how many
+// descriptors there are; 0: that is not known.
+func (s *Server) Capacity() (connections, descriptors int) {
+	return int(s.connections.max.Load()), s.connections.descriptors.most
+}
