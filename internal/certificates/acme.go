@@ -83,7 +83,7 @@ func (a *ACME) directoryRoots() (*x509.CertPool, error) {
 	if a.CA == "" {
 		return nil, nil
 	}
-	text, err := readFile(a.CA)
+	text, err := readFile(a.CA, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("ACME: %w", err)
 	}

@@ -85,7 +85,7 @@ func (a *authorities) warn() {
 
 func (a *authorities) read() (*trust, error) {
 	t := &trust{roots: x509.NewCertPool(), revoked: map[string]bool{}}
-	text, err := readFile(a.config.CA)
+	text, err := readFile(a.config.CA, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (a *authorities) read() (*trust, error) {
 	if a.config.CRL == "" {
 		return t, nil
 	}
-	if text, err = readFile(a.config.CRL); err != nil {
+	if text, err = readFile(a.config.CRL, maxListBytes); err != nil {
 		return nil, err
 	}
 	if err := t.revokeAll(text); err != nil {

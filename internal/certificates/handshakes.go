@@ -11,7 +11,7 @@ var ErrHandshakes = errors.New("as many TLS handshakes as allowed are under way"
 
 const (
 	// patience is how long a handshake waits for others to end.
-	patience = time.Second
+	patience = 1500 * time.Millisecond
 	// turn is how long it counts. One that takes longer waits for its client, which costs nothing and must not keep others out.
 	turn = time.Second
 )

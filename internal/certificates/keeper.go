@@ -20,7 +20,7 @@ type Config struct {
 	ACME ACME
 	// Clients says which certificates clients show. None.
 	Clients Clients
-	// MaxHandshakes is how many handshakes are under way at a time; another one waits for up to a second, and is refused then. 256.
+	// MaxHandshakes is how many handshakes are under way at a time; another one waits for a moment, and is refused then. 256.
 	MaxHandshakes int
 	// Interval is how often files are looked at. 2 s.
 	Interval time.Duration

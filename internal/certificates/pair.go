@@ -42,11 +42,11 @@ func newPair(cert, key string, log *slog.Logger) (*pair, error) {
 
 // read gives the certificate with the error, if its dates are all that is wrong.
 func (p *pair) read() (*tls.Certificate, error) {
-	cert, err := readFile(p.cert)
+	cert, err := readFile(p.cert, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readFile(p.key)
+	key, err := readFile(p.key, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}

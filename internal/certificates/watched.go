@@ -12,8 +12,10 @@ import (
 	"time"
 )
 
-// maxFileBytes is how long a file of certificates may be, or of a key, or of what is revoked.
-const maxFileBytes = 16 << 20
+const (
+	maxFileBytes = 1 << 20  // of a file of certificates, or of a key
+	maxListBytes = 16 << 20 // of one of what is revoked
+)
 
 // unsettled is how young a file is that may change again without a change of its time, where a file system has a coarse clock.
 const unsettled = 4 * time.Second
@@ -85,14 +87,14 @@ func (s stamp) young() bool { return s.info != nil && time.Since(s.info.ModTime(
 
 var errTooLong = errors.New("it is longer than such files are")
 
-func readFile(name string) ([]byte, error) {
+func readFile(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err == nil && len(text) > maxFileBytes {
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
 		err = fmt.Errorf("%s: %w", name, errTooLong)
 	}
 	return text, err

@@ -81,7 +81,7 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 
 	f = section{set, "Limits"}
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them").reloads()
-	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for up to a second")
+	f.IntVar(&s.MaxHandshakes, "max-handshakes", 256, "TLS handshakes at a time; another one waits for a moment, and is closed then")
 	f.IntVar(&s.MaxConnectionsPerAddress, "max-connections-per-address", 0, "of these one address may have, or one /64 of IPv6; 0: no bound").reloads()
 	f.IntVar(&s.MaxConnectionsPerUser, "max-connections-per-user", 0, "clients of one user; 0: no bound").reloads()
 	f.IntVar(&s.MaxChannelsPerConnection, "max-channels-per-connection", 1000, "channels that one client of /ws or Socket.IO may subscribe to").reloads()

@@ -15,7 +15,9 @@ func (s *Server) hello(r *http.Request, transport string) (clients.Hello, error)
 		return clients.Hello{}, err
 	}
 	h := clients.Hello{Token: token, Transport: transport, Remote: r.RemoteAddr, Header: r.Header}
-	return h, s.certified(&h, r)
+	k := s.certified(r)
+	h.User, h.Until = k.user, k.until
+	return h, k.err
 }
 
 // identify says who sends a request.

@@ -44,6 +44,9 @@ func newSocketIO(s *Server) *socketIO {
 	}
 	o.Engine.AllowRequest = func(r *http.Request) error { return k.sessions.allow(r) }
 	o.Engine.CORS = &engineio.CORS{AllowOrigin: func(from string) bool { return s.now().origins.allow(from) }}
+	if s.config.knowsCertificates() {
+		o.Context = s.withCertificate
+	}
 	k.io = socketio.NewServer(o)
 	k.io.Engine().CORSOption = "--allow-origin"
 	k.io.Engine().Meter = socketMeter{s.metrics}
@@ -117,6 +120,12 @@ func socketHello(c *socketio.Socket) (clients.Hello, error) {
 	h := clients.Hello{Token: said.Token, Transport: "socket.io", Header: handshake.Headers, Data: said.Data}
 	if a := c.Conn().RemoteAddr(); a != nil {
 		h.Remote = a.String()
+	}
+	if known, ok := c.Context().Value(certificateKey{}).(known); ok {
+		if known.err != nil {
+			return clients.Hello{}, known.err
+		}
+		h.User, h.Until = known.user, known.until
 	}
 	if h.Token == "" {
 		h.Token, err = auth.TokenOf(&http.Request{Header: handshake.Headers, URL: u})

@@ -6,14 +6,18 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"time"
 
 	"baro.dev/internal/auth"
 	"baro.dev/internal/certificates"
 	"baro.dev/internal/clients"
 )
 
-// errRevoked is for a client whose certificate was good when it connected.
-var errRevoked = clients.ErrCredentials.With("the client's certificate was revoked")
+// What a client is told whose certificate was good when it connected.
+var (
+	errRevoked            = clients.ErrCredentials.With("the client's certificate was revoked")
+	errCertificateExpired = clients.ErrExpired.With("the client's certificate has expired")
+)
 
 // speaksTLS says whether clients reach the server over TLS.
 func (c *Config) speaksTLS() bool { return c.TLSCert != "" || len(c.ACME.Domains) > 0 }
@@ -65,19 +69,38 @@ func (s *Server) refusedTLS(reason, why string, who ...slog.Attr) {
 	s.teller.tell(context.Background(), reason, "refused", append([]slog.Attr{slog.String("reason", reason), slog.String("why", cutTold(why))}, who...)...)
 }
 
-// certified adds who the client's certificate says it is.
-func (s *Server) certified(h *clients.Hello, r *http.Request) (err error) {
+// known is who a client's certificate says it is.
+type known struct {
+	user  string // "": nobody in particular
+	until time.Time
+	err   error // one that [clients.ErrorOf] knows: it is not good any more
+}
+
+// certificateKey is the key of a known in the context of clients of Socket.IO.
+type certificateKey struct{}
+
+// certified says who the certificate of a request's connection says the client is.
+func (s *Server) certified(r *http.Request) (k known) {
 	if s.certificates == nil {
-		return nil
+		return known{}
 	}
-	h.User, h.Until, err = s.certificates.User(r.TLS)
-	switch {
+	var err error
+	switch k.user, k.until, err = s.certificates.User(r.TLS); {
 	case errors.Is(err, certificates.ErrExpired):
-		return clients.ErrExpired.With("the client's certificate has expired")
+		k.err = errCertificateExpired
 	case err != nil:
-		return errRevoked
+		k.err = errRevoked
 	}
-	return nil
+	return k
+}
+
+// withCertificate is for [socketio.Options.Context].
+func (s *Server) withCertificate(r *http.Request) context.Context {
+	ctx := context.Background()
+	if k := s.certified(r); k != (known{}) {
+		ctx = context.WithValue(ctx, certificateKey{}, k)
+	}
+	return ctx
 }
 
 // ReloadCertificates looks at once whether the files of certificates have changed, which is noticed within seconds else. The error, which the
