@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -85,12 +85,14 @@ func (i *issued) start(address net.Addr) error {
 		OnEvent:           i.event,
 		Logger:            logger,
 	})
-	i.issuer = certmagic.NewACMEIssuer(manager, i.template(address, logger))
-	manager.Issuers = []certmagic.Issuer{i.issuer}
-	i.manager = manager
-	if err := i.listenHTTP(address); err != nil {
+	plain, err := i.listenHTTP()
+	if err != nil {
 		return err
 	}
+	i.issuer = certmagic.NewACMEIssuer(manager, i.template(address, plain, logger))
+	manager.Issuers = []certmagic.Issuer{i.issuer}
+	i.manager = manager
+	i.serveHTTP(plain, address)
 	for _, name := range i.config.Domains {
 		i.running.Go(func() { i.manage(name) })
 	}
@@ -98,13 +100,13 @@ func (i *issued) start(address net.Addr) error {
 }
 
 // template says how challenges are answered: by the listeners that there are.
-func (i *issued) template(address net.Addr, logger *zap.Logger) certmagic.ACMEIssuer {
+func (i *issued) template(address net.Addr, plain net.Listener, logger *zap.Logger) certmagic.ACMEIssuer {
 	a := certmagic.ACMEIssuer{
 		CA:                   i.config.Directory,
 		Email:                i.config.Email + " ", // trimmed; if it is empty, a terminal is asked
 		Agreed:               true,
 		TrustedRoots:         i.roots,
-		DisableHTTPChallenge: i.config.HTTPListen == "",
+		DisableHTTPChallenge: plain == nil,
 		Logger:               logger,
 	}
 	if tcp, ok := address.(*net.TCPAddr); ok {
@@ -113,8 +115,10 @@ func (i *issued) template(address net.Addr, logger *zap.Logger) certmagic.ACMEIs
 			a.ListenHost = tcp.IP.String()
 		}
 	}
-	if _, port, err := net.SplitHostPort(i.config.HTTPListen); err == nil {
-		a.AltHTTPPort, _ = strconv.Atoi(port)
+	if plain != nil {
+		if tcp, ok := plain.Addr().(*net.TCPAddr); ok {
+			a.AltHTTPPort = tcp.Port
+		}
 	}
 	return a
 }
@@ -159,6 +163,9 @@ func (i *issued) pause(err error, tries int) time.Duration {
 func plain(err error) string {
 	if p, ok := errors.AsType[acme.Problem](err); ok {
 		return clip(strings.Join(strings.Fields("the directory refuses: "+p.Error()), " "))
+	}
+	if away, ok := errors.AsType[*url.Error](err); ok {
+		return clip("the directory cannot be reached: " + away.Error())
 	}
 	return clip(strings.Join(strings.Fields(err.Error()), " "))
 }

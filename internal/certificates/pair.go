@@ -101,10 +101,12 @@ func names(leaf *x509.Certificate) string {
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+const maxClipped = 300
+
 // clip bounds what somebody else wrote.
 func clip(s string) string {
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
+	if len(s) > maxClipped {
+		return strings.ToValidUTF8(s[:maxClipped], "") + "…"
 	}
 	return s
 }

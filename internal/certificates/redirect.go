@@ -20,15 +20,23 @@ const (
 	httpTimeout     = 10 * time.Second
 )
 
-// listenHTTP answers challenges over HTTP, if there is an address for that, and sends everybody else on to https.
-func (i *issued) listenHTTP(address net.Addr) error {
+// listenHTTP takes the address for plain HTTP. nil: there is to be none.
+func (i *issued) listenHTTP() (net.Listener, error) {
 	if i.config.HTTPListen == "" {
-		return nil
+		return nil, nil
 	}
 	var listen net.ListenConfig
 	l, err := listen.Listen(context.Background(), "tcp", i.config.HTTPListen)
 	if err != nil {
-		return fmt.Errorf("ACME: cannot listen on %s for HTTP: %w", i.config.HTTPListen, err)
+		return nil, fmt.Errorf("ACME: cannot listen on %s for HTTP: %w", i.config.HTTPListen, err)
+	}
+	return l, nil
+}
+
+// serveHTTP answers challenges, and sends everybody else on to https.
+func (i *issued) serveHTTP(l net.Listener, address net.Addr) {
+	if l == nil {
+		return
 	}
 	i.http = &http.Server{
 		Handler:           i.issuer.HTTPChallengeHandler(redirect(i.config.Domains, publicPort(l.Addr(), address))),
@@ -40,7 +48,6 @@ func (i *issued) listenHTTP(address net.Addr) error {
 	}
 	i.http.SetKeepAlivesEnabled(false)
 	i.running.Go(func() { _ = i.http.Serve(netutil.LimitListener(l, httpConnections)) })
-	return nil
 }
 
 func (i *issued) closeHTTP() {
