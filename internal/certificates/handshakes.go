@@ -11,9 +11,10 @@ var ErrHandshakes = errors.New("as many TLS handshakes as allowed are under way"
 
 const (
 	// patience is how long a handshake waits for others to end.
-	patience = 1500 * time.Millisecond
-	// turn is how long it counts. One that takes longer waits for its client, which costs nothing and must not keep others out.
-	turn = time.Second
+	patience = time.Second
+	// turn is how long it counts. One that takes longer waits for its client, which costs nothing; clients that begin many and let them
+	// wait must not keep others out.
+	turn = 100 * time.Millisecond
 )
 
 // handshakes bounds how many are under way, from a whole ClientHello on: what comes before costs nothing.

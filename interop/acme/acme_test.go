@@ -57,7 +57,7 @@ func start(t *testing.T, d *directory, change func(*server.Config)) *running {
 	config := server.Config{
 		Listen: "127.0.0.1:0", Dev: true,
 		ACME: certificates.ACME{
-			Domains: []string{"a.test"}, Email: "admin@a.test", Directory: d.url, CA: d.file, Storage: storage(t),
+			Domains: []string{d.name}, Email: "admin@" + d.name, Directory: d.url, CA: d.file, Storage: storage(t),
 			Retry: 100 * time.Millisecond, Check: 100 * time.Millisecond,
 		},
 		Log: slog.New(slog.NewTextHandler(r.log, nil)),
@@ -137,8 +137,8 @@ func (r *running) logs(t *testing.T, parts ...string) {
 }
 
 // get asks for /livez, over TCP or over QUIC.
-func get(ctx context.Context, transport http.RoundTripper) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://a.test/livez", nil)
+func get(ctx context.Context, transport http.RoundTripper, name string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+name+"/livez", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -153,15 +153,17 @@ func get(ctx context.Context, transport http.RoundTripper) (*http.Response, erro
 // Certificates are issued, for TCP and QUIC; another server with the same storage needs no order, and no directory.
 func TestIssued(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 90*24*3600)
+	d := newDirectory(t, 90*24*3600, false)
 	away := d.serve(t)
 	kept := storage(t)
-	change := func(c *server.Config) { c.ACME.Storage, c.ACME.Domains = kept, []string{"A.test", "b.test"} }
+	change := func(c *server.Config) {
+		c.ACME.Storage, c.ACME.Domains = kept, []string{strings.ToUpper(d.name), "b." + d.name}
+	}
 	r := start(t, d, change)
-	a, b := r.wait(t, "a.test", nil), r.wait(t, "b.test", nil)
-	r.logs(t, "level=INFO", `msg="TLS certificate"`, "names=a.test", "expires=")
-	r.logs(t, "names=b.test")
-	if nobody, err := r.shown(t, "c.test"); err == nil {
+	a, b := r.wait(t, d.name, nil), r.wait(t, "b."+d.name, nil)
+	r.logs(t, "level=INFO", `msg="TLS certificate"`, "names="+d.name, "expires=")
+	r.logs(t, "names=b."+d.name)
+	if nobody, err := r.shown(t, "c."+d.name); err == nil {
 		t.Errorf("a name that is not ours is shown %s", nobody.Subject)
 	}
 
@@ -180,7 +182,7 @@ func TestIssued(t *testing.T) {
 	}
 	defer overUDP.Close()
 	for major, transport := range map[int]http.RoundTripper{2: overTCP, 3: overUDP} {
-		response, err := get(t.Context(), transport)
+		response, err := get(t.Context(), transport, d.name)
 		if err != nil || response.StatusCode != http.StatusOK || response.ProtoMajor != major {
 			t.Fatalf("HTTP/%d: %+v, %v", major, response, err)
 		}
@@ -195,10 +197,10 @@ func TestIssued(t *testing.T) {
 
 	away()
 	again := start(t, d, change)
-	if c := again.wait(t, "a.test", nil); !c.Equal(a) {
+	if c := again.wait(t, d.name, nil); !c.Equal(a) {
 		t.Error("it has another certificate")
 	}
-	if c := again.wait(t, "b.test", nil); !c.Equal(b) {
+	if c := again.wait(t, "b."+d.name, nil); !c.Equal(b) {
 		t.Error("it has another certificate")
 	}
 	if n := d.orders.Load(); n != 2 {
@@ -212,21 +214,21 @@ func TestIssued(t *testing.T) {
 // The challenge is answered to who shows no certificate, though clients have to show theirs; who does nothing but that is let in nowhere.
 func TestIssuedBesideDevices(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 3600)
+	d := newDirectory(t, 3600, false)
 	d.serve(t)
 	devices := testkit.NewAuthority(t, "devices")
 	r := start(t, d, func(c *server.Config) {
 		c.ACME.Email = ""
 		c.TLSClients = certificates.Clients{CA: testkit.WriteFile(t, t.TempDir(), "devices.pem", devices.PEM), Auth: certificates.Require}
 	})
-	r.logs(t, `msg="TLS certificate"`, "names=a.test")
+	r.logs(t, `msg="TLS certificate"`, "names="+d.name)
 	cert, key := devices.Issue(t, "door", nil)
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	say := func(config *tls.Config) (string, error) {
-		config.RootCAs, config.ServerName = d.roots, "a.test"
+		config.RootCAs, config.ServerName = d.roots, d.name
 		dialer := &tls.Dialer{Config: config}
 		c, err := dialer.DialContext(t.Context(), "tcp", r.address)
 		if err != nil {
@@ -234,7 +236,7 @@ func TestIssuedBesideDevices(t *testing.T) {
 		}
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(testkit.Patience))
-		fmt.Fprint(c, "GET /livez HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+		fmt.Fprint(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 		answer, err := io.ReadAll(c)
 		return string(answer), err
 	}
@@ -252,37 +254,37 @@ func TestIssuedBesideDevices(t *testing.T) {
 // A certificate that expires soon is renewed while the server runs.
 func TestRenewed(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 6)
+	d := newDirectory(t, 6, false)
 	d.serve(t)
 	r := start(t, d, nil)
-	first := r.wait(t, "a.test", nil)
-	second := r.wait(t, "a.test", func(c *x509.Certificate) bool { return !c.Equal(first) })
+	first := r.wait(t, d.name, nil)
+	second := r.wait(t, d.name, func(c *x509.Certificate) bool { return !c.Equal(first) })
 	if !second.NotAfter.After(first.NotAfter) {
 		t.Errorf("the second is valid until %v, the first until %v", second.NotAfter, first.NotAfter)
 	}
-	r.logs(t, "level=INFO", `msg="TLS certificate replaced"`, "names=a.test")
+	r.logs(t, "level=INFO", `msg="TLS certificate replaced"`, "names="+d.name)
 }
 
 // A server begins without its certificate, says so, and has it when the directory is back.
 func TestDirectoryAway(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 3600)
+	d := newDirectory(t, 3600, false)
 	r := start(t, d, nil)
-	r.logs(t, "level=ERROR", "no TLS certificate yet: clients of this domain are refused", "domain=a.test", "the directory cannot be reached", d.url, "connection refused", "again_in=")
-	if _, err := r.shown(t, "a.test"); err == nil {
+	r.logs(t, "level=ERROR", "no TLS certificate yet: clients of this domain are refused", "domain="+d.name, "the directory cannot be reached", d.url, "connection refused", "again_in=")
+	if _, err := r.shown(t, d.name); err == nil {
 		t.Error("there is one")
 	}
 	d.serve(t)
-	r.wait(t, "a.test", nil)
+	r.wait(t, d.name, nil)
 }
 
 // What the directory refuses is told in its words, and not asked for again soon.
 func TestDirectoryRefuses(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 3600, "a.test")
+	d := newDirectory(t, 3600, true)
 	d.serve(t)
 	r := start(t, d, nil)
-	r.logs(t, "level=ERROR", "no TLS certificate yet", "domain=a.test", "the directory refuses", "rejectedIdentifier", "again_in=2m0s")
+	r.logs(t, "level=ERROR", "no TLS certificate yet", "domain="+d.name, "the directory refuses", "rejectedIdentifier", "again_in=2m0s")
 	if n := d.orders.Load(); n > 2 {
 		t.Errorf("%d orders", n)
 	}
@@ -291,7 +293,7 @@ func TestDirectoryRefuses(t *testing.T) {
 // Where TLS cannot be reached as the world sees it, the challenge of HTTP does; everything else is sent on to https.
 func TestHTTPChallenge(t *testing.T) {
 	t.Parallel()
-	d := newDirectory(t, 3600)
+	d := newDirectory(t, 3600, false)
 	d.serve(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -303,7 +305,7 @@ func TestHTTPChallenge(t *testing.T) {
 	r := start(t, d, func(c *server.Config) { c.ACME.HTTPListen = plain })
 	nowhere := "127.0.0.1:1"
 	d.tls.to.Store(&nowhere)
-	r.wait(t, "a.test", nil)
+	r.wait(t, d.name, nil)
 
 	c := &http.Client{Timeout: testkit.Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, test := range []struct {
@@ -311,12 +313,12 @@ func TestHTTPChallenge(t *testing.T) {
 		status             int
 		location           string
 	}{
-		{"GET", "a.test", "/c/news?after=1%2F2", 308, "https://a.test/c/news?after=1%2F2"},
-		{"GET", "A.test:8080", "//evil.test/x", 308, "https://a.test//evil.test/x"},
-		{"HEAD", "a.test", "/", 308, "https://a.test/"},
-		{"POST", "a.test", "/c/news", 403, ""},
+		{"GET", d.name, "/c/news?after=1%2F2", 308, "https://" + d.name + "/c/news?after=1%2F2"},
+		{"GET", strings.ToUpper(d.name) + ":8080", "//evil.test/x", 308, "https://" + d.name + "//evil.test/x"},
+		{"HEAD", d.name, "/", 308, "https://" + d.name + "/"},
+		{"POST", d.name, "/c/news", 403, ""},
 		{"GET", "evil.test", "/", 404, ""},
-		{"GET", "a.test", "/.well-known/acme-challenge/no-such-token", 308, "https://a.test/.well-known/acme-challenge/no-such-token"},
+		{"GET", d.name, "/.well-known/acme-challenge/no-such-token", 308, "https://" + d.name + "/.well-known/acme-challenge/no-such-token"},
 	} {
 		q, err := http.NewRequestWithContext(t.Context(), test.method, "http://"+plain+test.path, nil)
 		if err != nil {

@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 // those of the world are forwarded to a server that is not root.
 type directory struct {
 	url    string
+	name   string         // what certificates are for: another one for each, since certmagic has one memory for all of a process
 	file   string         // who vouches for it
 	roots  *x509.CertPool // who vouches for what it issues
 	tls    *forwarder
@@ -47,8 +49,9 @@ type directory struct {
 	served http.Handler
 }
 
-// newDirectory makes a directory whose certificates are valid for so many seconds; it does not serve yet.
-func newDirectory(t *testing.T, seconds uint64, blocked ...string) *directory {
+// newDirectory makes a directory whose certificates are valid for so many seconds; it does not serve yet. Where
+// it is blocked, it refuses them.
+func newDirectory(t *testing.T, seconds uint64, blocked bool) *directory {
 	t.Helper()
 	cert, key, _ := testkit.Certificate(t)
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -56,14 +59,15 @@ func newDirectory(t *testing.T, seconds uint64, blocked ...string) *directory {
 		t.Fatal(err)
 	}
 	d := &directory{file: cert, roots: x509.NewCertPool(), tls: forward(t), http: forward(t)}
+	d.name = strings.ToLower(rand.Text()[:10]) + ".test"
 	d.config = &tls.Config{Certificates: []tls.Certificate{pair}}
 	quiet := log.New(io.Discard, "", 0)
 	if testing.Verbose() && os.Getenv("PEBBLE_LOG") != "" {
 		quiet = log.New(os.Stderr, "pebble ", 0)
 	}
 	store := db.NewMemoryStore()
-	for _, name := range blocked {
-		if err := store.AddBlockedDomain(name); err != nil {
+	if blocked {
+		if err := store.AddBlockedDomain(d.name); err != nil {
 			t.Fatal(err)
 		}
 	}
