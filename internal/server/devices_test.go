@@ -146,7 +146,7 @@ func TestDevicesPublish(t *testing.T) {
 		}
 	}
 	testkit.WriteFile(t, "", h.config.TLSClients.CRL, h.devices.Revoke(t, cert))
-	if err := h.ReloadCertificates(); err != nil {
+	if err := h.certificates.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	for proto, c := range known {

@@ -102,12 +102,3 @@ func (s *Server) withCertificate(r *http.Request) context.Context {
 	}
 	return ctx
 }
-
-// ReloadCertificates looks at once whether the files of certificates have changed, which is noticed within seconds else. The error, which the
-// log has too, says what is wrong with them: what was there before stays in use.
-func (s *Server) ReloadCertificates() error {
-	if s.certificates == nil {
-		return nil
-	}
-	return s.certificates.Reload()
-}
