@@ -241,6 +241,7 @@ type commandError struct {
 // newCommandError says how a client is told about err. What is the server's own failure is for the log.
 func (s *Server) newCommandError(err error) commandError {
 	a := newErrorAnswer(err)
+	s.metrics.Refused(toProblem(err).Kind())
 	if a.Error.Number == clients.ErrInternal.Number {
 		s.log.Error("command failed", "error", err)
 	}

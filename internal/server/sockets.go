@@ -272,6 +272,7 @@ func (k *sockets) publish(c *ws.Socket, m ws.Message) {
 	k.server.metrics.Received(metrics.WebSocket, 1, len(m.Data))
 	err := k.put(c, channel.Message{Data: bytes.Clone(m.Data), Binary: m.Type == ws.Binary})
 	if err != nil {
+		k.server.metrics.Refused(toProblem(err).Kind())
 		k.refuse(c, err)
 	}
 }
@@ -280,6 +281,7 @@ func (k *sockets) publish(c *ws.Socket, m ws.Message) {
 func (k *sockets) publishEnvelope(c *ws.Socket, m ws.Message) {
 	k.server.metrics.Received(metrics.WebSocket, 1, len(m.Data))
 	if err := k.tryEnvelope(c, m); err != nil {
+		k.server.metrics.Refused(toProblem(err).Kind())
 		answer, err := json.Marshal(newErrorAnswer(err))
 		if err == nil {
 			_ = c.Send(ws.Text, answer)
