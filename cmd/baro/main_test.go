@@ -40,8 +40,9 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 type process struct {
 	*exec.Cmd
 	url  string
-	said string        // on the standard output, until the URL
-	log  *bytes.Buffer // to be read when the server has ended
+	said string         // on the standard output, until the URL
+	more *bufio.Scanner // what it says then
+	log  *bytes.Buffer  // to be read when the server has ended
 }
 
 func serveCommand(t *testing.T, env []string, args ...string) *process {
@@ -71,7 +72,7 @@ func startProcess(t *testing.T, c *exec.Cmd, env []string) *process {
 	for lines.Scan() {
 		s.said += lines.Text() + "\n"
 		if _, url, ok := strings.Cut(lines.Text(), "Local"); ok {
-			s.url = strings.TrimSpace(url)
+			s.url, s.more = strings.TrimSpace(url), lines
 			return s
 		}
 	}

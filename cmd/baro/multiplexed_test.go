@@ -19,6 +19,7 @@ type frame struct {
 	Connected    json.RawMessage
 	Unsubscribed json.RawMessage
 	Present      json.RawMessage
+	Disconnect   json.RawMessage
 }
 
 func readFrame(ctx context.Context, c *ws.Conn) (f frame, err error) {

@@ -273,8 +273,14 @@ func (p *publishing) publishCommand(ctx context.Context, c *ws.Conn) error {
 		return err
 	}
 	f, err := readFrame(ctx, c)
+	for err == nil && f.Disconnect != nil { // the server stops: it may answer yet
+		f, err = readFrame(ctx, c)
+	}
 	if err != nil {
 		return err
+	}
+	if f.ID == i+1 && f.Error != nil && f.Error.Code == "stopping" {
+		return io.EOF
 	}
 	if f.ID != i+1 || f.Error != nil {
 		return fmt.Errorf("%w: command %d is answered with %+v", errProtocol, i+1, f)

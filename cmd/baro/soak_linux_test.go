@@ -26,7 +26,7 @@ import (
 func soakFor(t *testing.T) time.Duration {
 	text := os.Getenv("BARO_SOAK")
 	if text == "" {
-		return 20 * time.Second
+		return 15 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -175,24 +175,50 @@ func TestSoak(t *testing.T) {
 }
 
 // soaked is a server that is drained, and comes back at another address.
-type soaked struct{ *restarting }
+type soaked struct {
+	*restarting
+	admin   string // the URL of the second listener
+	reloads int64  // of this process
+}
 
-func newSoaked(t *testing.T, args ...string) *soaked { return &soaked{newRestarting(t, args...)} }
+func newSoaked(t *testing.T, args ...string) *soaked {
+	s := &soaked{restarting: newRestarting(t, args...)}
+	s.announced()
+	return s
+}
+
+// announced reads where the second listener is.
+func (s *soaked) announced() {
+	s.t.Helper()
+	for s.more.Scan() {
+		if found := adminURL.FindStringSubmatch(s.more.Text()); found != nil {
+			s.admin = found[1]
+			return
+		}
+	}
+	s.t.Fatal("no admin listener is announced")
+}
 
 func (s *soaked) reload(t *testing.T) {
 	t.Helper()
 	if err := s.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Error(err)
 	}
+	s.reloads++
 }
 
 // drain stops it gently, and starts the next.
 func (s *soaked) drain(t *testing.T) {
 	t.Helper()
+	if done := s.metrics()(`baro_reloads_total{result="ok"}`); s.reloads > 0 && done == 0 {
+		t.Errorf("of %d reloads none was done", s.reloads)
+	}
+	s.reloads = 0
 	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
 		t.Errorf("drained with exit code %d: %s", code, s.log)
 	}
 	s.start()
+	s.announced()
 }
 
 // held is what a process holds.
@@ -220,16 +246,22 @@ func middle(all []held) held {
 	return held{sum.rss / int64(n), sum.heap / int64(n), sum.goroutines / n, sum.files / n}
 }
 
-var adminURL = regexp.MustCompile(`(?m)^  Admin +(http\S+)`)
+var adminURL = regexp.MustCompile(`^  Admin +(http\S+)`)
 
 // measure asks the server itself.
 func (s *soaked) measure() held {
 	s.t.Helper()
-	found := adminURL.FindStringSubmatch(s.said)
-	if found == nil {
-		s.t.Fatalf("no admin listener is announced: %s", s.said)
+	value := s.metrics()
+	return held{
+		rss: value("process_resident_memory_bytes"), heap: value("go_memstats_heap_inuse_bytes"),
+		goroutines: int(value("go_goroutines")), files: int(value("process_open_fds")),
 	}
-	response, err := http.Get(found[1] + "metrics")
+}
+
+// metrics reads all metrics, and tells one.
+func (s *soaked) metrics() func(name string) int64 {
+	s.t.Helper()
+	response, err := http.Get(s.admin + "metrics")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -238,7 +270,8 @@ func (s *soaked) measure() held {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	value := func(name string) int64 {
+	return func(name string) int64 {
+		s.t.Helper()
 		_, rest, ok := strings.Cut(string(text), "\n"+name+" ")
 		line, _, _ := strings.Cut(rest, "\n")
 		v, err := strconv.ParseFloat(line, 64)
@@ -246,10 +279,6 @@ func (s *soaked) measure() held {
 			s.t.Fatalf("%s is not among the metrics: %v", name, err)
 		}
 		return int64(v)
-	}
-	return held{
-		rss: value("process_resident_memory_bytes"), heap: value("go_memstats_heap_inuse_bytes"),
-		goroutines: int(value("go_goroutines")), files: int(value("process_open_fds")),
 	}
 }
 

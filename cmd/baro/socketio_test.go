@@ -140,6 +140,7 @@ func readSocketIO(ctx context.Context, r *reading, transport string) error {
 			if strings.Contains(packet, `"error"`) {
 				return fmt.Errorf("%w: %s", errProtocol, packet)
 			}
+		case strings.HasPrefix(packet, `42["closing"`): // its connection is about to end
 		case strings.HasPrefix(packet, `42["unsubscribed"`):
 			return io.EOF // it was too slow
 		default:
