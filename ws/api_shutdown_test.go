@@ -181,3 +181,22 @@ func TestServerClose(t *testing.T) {
 		}
 	})
 }
+
+// A connection that is being opened while the Server is closed ends at once, like the others.
+func TestServerCloseWhileOpening(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	server := &ws.Server{Options: ws.AcceptOptions{CheckOrigin: func(*http.Request) error {
+		close(asked)
+		<-release
+		return nil
+	}}}
+	dial := dialTo(t, server, "ws")
+	go func() {
+		<-asked
+		_ = server.Close()
+		close(release)
+	}()
+	if _, err := dial().Read(t.Context()); ws.CloseStatus(err) != ws.StatusAbnormalClosure {
+		t.Error(err)
+	}
+}

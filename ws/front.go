@@ -85,16 +85,6 @@ func (s *Server) forgetFront(f *front) {
 	delete(s.fronts, f)
 }
 
-func (s *Server) allFronts() []*front {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*front, 0, len(s.fronts))
-	for f := range s.fronts {
-		all = append(all, f)
-	}
-	return all
-}
-
 func (s *Server) isDraining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,6 +50,7 @@ type Server struct {
 	all      []*Socket
 	count    int
 	draining bool
+	cut      bool          // by Close
 	empty    chan struct{} // closed when the last connection has gone, while draining
 	fronts   map[*front]struct{}
 	loops    *loops
@@ -199,9 +200,12 @@ func (s *Server) add(c *Socket) {
 	s.mu.Lock()
 	c.index = int32(len(s.all))
 	s.all = append(s.all, c)
-	draining := s.draining
+	draining, cut := s.draining, s.cut
 	s.mu.Unlock()
-	if draining {
+	switch {
+	case cut:
+		_ = c.CloseNow()
+	case draining:
 		_ = c.Close(StatusGoingAway, "")
 	}
 }
@@ -267,8 +271,7 @@ func (s *Server) Serve(l net.Listener) error {
 // What was queued on them and what has been published leaves first, and requests that Handler is answering are answered. When ctx is done, what is
 // left is cut, and Shutdown returns context.Cause(ctx). The server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
-	fronts := s.allFronts()
-	empty := s.drain()
+	fronts, empty := s.drain(false)
 	s.eachHub((*hub).deliverNow)
 	for _, c := range s.sockets() {
 		_ = c.Close(StatusGoingAway, "")
@@ -287,8 +290,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Close stops accepting connections and ends those there are without a closing handshake.
 func (s *Server) Close() error {
-	fronts := s.allFronts()
-	s.drain()
+	fronts, _ := s.drain(true)
 	for _, f := range fronts {
 		_ = f.http.Close()
 	}
@@ -298,16 +300,20 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// drain stops accepting; the channel is closed when no connection is left.
-func (s *Server) drain() <-chan struct{} {
+// drain stops accepting, and returns what has accepted up to now; the channel is closed when no connection is left. If cut,
+// connections that are still being opened are to end at once.
+func (s *Server) drain(cut bool) ([]*front, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
+	s.cut = s.cut || cut
 	if s.loops != nil {
 		s.loops.close()
 	}
+	var fronts []*front
 	for f := range s.fronts {
 		f.stop()
+		fronts = append(fronts, f)
 	}
 	if s.empty == nil {
 		s.empty = make(chan struct{})
@@ -315,8 +321,8 @@ func (s *Server) drain() <-chan struct{} {
 			close(s.empty)
 			empty := s.empty
 			s.empty = nil
-			return empty
+			return fronts, empty
 		}
 	}
-	return s.empty
+	return fronts, s.empty
 }
