@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"baro.dev/internal/config"
+	"baro.dev/internal/testkit"
 )
 
 // configured has a file, and a command with an environment.
@@ -105,12 +106,54 @@ func TestCheck(t *testing.T) {
 		out != "baro: BARO_LISTNE in the environment: there is no such setting: did you mean BARO_LISTEN?\n" {
 		t.Errorf("exit code %d: %s", code, out)
 	}
+	if code, out := say(nil, "check", "--config", file, "--listen", "8000", "--max-wait", "-5s", "--admin-listen", "127.0.0.1:x"); code != exitFailed ||
+		out != "baro: listen \"8000\": it must be HOST:PORT, or :PORT for all addresses of this machine\n"+
+			"admin_listen \"127.0.0.1:x\": it must be HOST:PORT, or :PORT for all addresses of this machine\nmax_wait must not be negative\n" {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	if code, out := say([]string{"BARO_DEV=true", "BARO_LISTEN=127.0.0.1:0"}, "check"); code != exitOK || out != "The configuration is right.\n" {
 		t.Errorf("without a file: exit code %d: %s", code, out)
 	}
 	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", "/nonexistent"); code != exitFailed || !strings.Contains(out, "no such file") || !strings.Contains(out, "BARO_LISTEN?") {
 		t.Errorf("exit code %d: not all mistakes are told: %s", code, out)
 	}
+}
+
+// What is wrong with a certificate is told with the name of its file.
+func TestCheckCertificate(t *testing.T) {
+	file, say := configured(t, "anonymous: true\ntls: {cert: cert.pem, key: key.pem}\n")
+	dir := filepath.Dir(file)
+	write := func(name string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(to, text)
+	}
+	checked := func(code int, want string) {
+		t.Helper()
+		if got, out := say(nil, "check", "--config", file); got != code || !strings.Contains(out, want) {
+			t.Errorf("exit code %d: %s; want %d, %q", got, out, code, want)
+		}
+	}
+	checked(exitFailed, "cert.pem: no such file or directory")
+	write("cert.pem", []byte("garbage"))
+	write("key.pem", []byte("garbage"))
+	checked(exitFailed, "failed to find any PEM data")
+	cert, key, _ := testkit.Certificate(t)
+	_, other, _ := testkit.Certificate(t)
+	copied(cert, "cert.pem")
+	copied(other, "key.pem")
+	checked(exitFailed, "private key does not match public key")
+	copied(key, "key.pem")
+	checked(exitOK, "the certificate expires on")
 }
 
 // A variable that nothing reads is told when the server begins, and keeps it from nothing.

@@ -281,7 +281,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"check", "--config", garbage}, exitFailed, "garbage.pem:1:1"},
 		{[]string{"serve", "--nonsense"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "--max-channels", "many"}, exitUsage, "invalid argument"},
-		{[]string{"serve", "--max-channels", "-1"}, exitUsage, "must not be negative"},
+		{[]string{"serve", "--max-channels", "-1"}, exitUsage, "max_channels must not be negative"},
 		{[]string{"serve", "--tls-cert", "x"}, exitUsage, "given together"},
 		{[]string{"serve", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"}, exitUsage, "no such file"},
 		{[]string{"serve", "--tls-cert", garbage, "--tls-key", garbage}, exitUsage, "PEM"},
@@ -290,7 +290,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"serve", "--log-level", "loud"}, exitUsage, "--log-level"},
 		{[]string{"serve", "--log-format", "xml"}, exitUsage, "--log-format"},
 		{[]string{"serve", "--dev", "--listen", l.Addr().String()}, exitFailed, "something else does already; choose another"},
-		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exitFailed, "invalid port"},
+		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exitUsage, `listen "127.0.0.1:99999": it must be HOST:PORT`},
 		{[]string{"serve", "--dev", "--listen", "192.0.2.1:0"}, exitFailed, "no such address"},
 	}
 	for _, test := range tests {

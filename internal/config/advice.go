@@ -59,6 +59,11 @@ func (a *advice) exposed() {
 	if s.AdminListen != "" && s.Pprof && !isLoopback(s.AdminListen) {
 		a.say("admin_listen", "whoever reaches %s sees metrics and profiles; listen on 127.0.0.1, or keep others out", s.AdminListen)
 	}
+	for _, proxy := range s.TrustedProxies {
+		if network, err := netip.ParsePrefix(proxy); err == nil && network.Bits() == 0 {
+			a.say("trusted_proxy", "%s is everybody: whoever comes may say which address they have", proxy)
+		}
+	}
 	if s.Data != "" && s.NoSync {
 		a.say("no_sync", "a power loss loses what was acknowledged last")
 	}

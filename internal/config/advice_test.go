@@ -24,6 +24,8 @@ func TestAdvice(t *testing.T) {
 			[]string{"baro.yml:1: dev: whoever reaches :8000 may do everything, without a token; on one's own machine listen on 127.0.0.1"}},
 		"dev by a flag": {"", []string{"--dev", "--listen", "[::]:1"},
 			[]string{"--dev: whoever reaches [::]:1 may do everything, without a token; on one's own machine listen on 127.0.0.1"}},
+		"proxies": {"", []string{"--trusted-proxy", "10.0.0.0/8,0.0.0.0/0,loopback"},
+			[]string{"--trusted-proxy: 0.0.0.0/0 is everybody: whoever comes may say which address they have"}},
 		"profiles": {"", []string{"--admin-listen", ":8001"},
 			[]string{"--admin-listen: whoever reaches :8001 sees metrics and profiles; listen on 127.0.0.1, or keep others out"}},
 		"anyone": {"anonymous: true\nchannels:\n- pattern: a\n  access: {publish: anyone}\n- pattern: b\n  publish_rate: 1\n  access: {publish: anyone}\n- pattern: c\n  access: {subscribe: anyone, publish: users}", nil,

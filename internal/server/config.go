@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -243,8 +244,10 @@ func setDefault[T comparable](field *T, value T) {
 
 func (c *Config) validate() error {
 	var errs []error
-	errs = append(errs, c.validateTLS())
-	errs = append(errs, c.validateHTTP3())
+	errs = append(errs, c.validateTLS(), c.validateHTTP3(), validateAddress("listen", c.Listen))
+	if c.AdminListen != "" {
+		errs = append(errs, validateAddress("admin_listen", c.AdminListen))
+	}
 	if c.NoPublicAPI && c.AdminListen == "" {
 		errs = append(errs, errors.New("the API would be nowhere: no-public-api leaves it to the second listener, and admin-listen says that there is none"))
 	}
@@ -252,30 +255,30 @@ func (c *Config) validate() error {
 		name string
 		ok   bool
 	}{
-		{"the history bytes", c.Channels.HistoryBytes >= 0},
-		{"the history age", c.Channels.HistoryAge >= 0},
-		{"the number of channels", c.Channels.MaxChannels >= 0},
-		{"the bytes of all histories", c.Channels.MaxBytes >= 0},
-		{"the message bytes", c.Channels.MaxMessageBytes > 0},
-		{"the number of connections", c.MaxConnections > 0},
-		{"the number of handshakes", c.MaxHandshakes > 0},
-		{"the number of connections of an address", c.MaxConnectionsPerAddress >= 0},
-		{"the number of connections of a user", c.MaxConnectionsPerUser >= 0},
-		{"the rate of connects", c.ConnectRate >= 0},
-		{"the burst of connects", c.ConnectBurst >= 0},
-		{"the rate of messages", c.MessageRate >= 0},
-		{"the rate of bytes", c.ByteRate >= 0},
-		{"the number of channels of a connection", c.MaxChannelsPerConnection > 0},
-		{"the queue bytes", c.QueueBytes > 0},
-		{"the longest wait", c.MaxWait > 0},
-		{"the heartbeat", c.Heartbeat > 0},
+		{"history.bytes", c.Channels.HistoryBytes >= 0},
+		{"history.age", c.Channels.HistoryAge >= 0},
+		{"max_channels", c.Channels.MaxChannels >= 0},
+		{"max_bytes", c.Channels.MaxBytes >= 0},
+		{"max_message_bytes", c.Channels.MaxMessageBytes > 0},
+		{"max_connections", c.MaxConnections > 0},
+		{"max_handshakes", c.MaxHandshakes > 0},
+		{"max_connections_per_address", c.MaxConnectionsPerAddress >= 0},
+		{"max_connections_per_user", c.MaxConnectionsPerUser >= 0},
+		{"connect_rate", c.ConnectRate >= 0},
+		{"connect_burst", c.ConnectBurst >= 0},
+		{"message_rate", c.MessageRate >= 0},
+		{"byte_rate", c.ByteRate >= 0},
+		{"max_channels_per_connection", c.MaxChannelsPerConnection > 0},
+		{"queue_bytes", c.QueueBytes > 0},
+		{"max_wait", c.MaxWait > 0},
+		{"heartbeat", c.Heartbeat > 0},
 		{"the header timeout", c.HeaderTimeout > 0},
 		{"the header bytes", c.MaxHeaderBytes > 0},
 		{"the body timeout", c.BodyTimeout > 0},
-		{"the write timeout", c.WriteTimeout > 0},
+		{"write_timeout", c.WriteTimeout > 0},
 		{"the idle timeout", c.IdleTimeout > 0},
-		{"the drain delay", c.DrainDelay >= 0},
-		{"the reconnect window", c.ReconnectWindow > 0},
+		{"drain_delay", c.DrainDelay >= 0},
+		{"reconnect_window", c.ReconnectWindow > 0},
 	}
 	for _, p := range positive {
 		if !p.ok {
@@ -283,4 +286,16 @@ func (c *Config) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// validateAddress looks at the form of an address, and not whether this machine has it.
+func validateAddress(key, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q: it must be HOST:PORT, or :PORT for all addresses of this machine", key, address)
+	}
+	return nil
 }
