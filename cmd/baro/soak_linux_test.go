@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,7 +38,8 @@ func soakFor(t *testing.T) time.Duration {
 
 // TestSoak publishes at a steady rate to clients of every transport, which are cut again and again, while the configuration
 // is reloaded and the server drained twice. Every message that was acknowledged arrives once, in order, and the server holds at the end
-// what it held at the beginning. BARO_SOAK_OUT names a file (CSV) for a line each second.
+// what it held at the beginning. BARO_SOAK_OUT names a file for a line each second (CSV), and
+// with .svg after it the plot.
 func TestSoak(t *testing.T) {
 	long := soakFor(t)
 	const perTransport = 3
@@ -168,7 +170,11 @@ func TestSoak(t *testing.T) {
 	t.Logf("%v: %d messages acknowledged, read by %d clients that were cut %d times; %d reloads, 2 drains; idle %v, at the end %v",
 		time.Since(began).Round(time.Second), total, len(ledgers), cuts, reloads/10, idle, rest)
 	if file := os.Getenv("BARO_SOAK_OUT"); file != "" {
-		if err := os.WriteFile(file, samples.table(), 0o644); err != nil {
+		plot, err := plotSoak(samples.table())
+		if err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(os.WriteFile(file, samples.table(), 0o644), os.WriteFile(file+".svg", []byte(plot), 0o644)); err != nil {
 			t.Error(err)
 		}
 	}
