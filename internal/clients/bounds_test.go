@@ -166,6 +166,11 @@ func TestRateOfRequests(t *testing.T) {
 		{nobody, "192.0.2.1:1", "slow/a", nil},
 		{nobody, "192.0.2.1:2", "slow/a", clients.ErrRate},
 		{nobody, "192.0.2.2:1", "slow/a", nil},
+		{nobody, "[2001:db8::1]:1", "slow/a", nil},
+		{nobody, "[2001:db8::2]:1", "slow/a", clients.ErrRate}, // one customer has both
+		{nobody, "[2001:db8:0:1::1]:1", "slow/a", nil},
+		{nobody, "", "slow/a", nil},
+		{nobody, "pipe", "slow/a", clients.ErrRate}, // what has no address is one
 	} {
 		if _, err := r.PublishAs(test.who, test.remote, test.name, channel.Message{}); !errors.Is(err, test.want) {
 			t.Errorf("%d: %v, want %v", i, err, test.want)

@@ -1,7 +1,7 @@
 package clients
 
 import (
-	"net"
+	"net/netip"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -37,9 +37,9 @@ func (r *Registry) PublishAs(id *Identity, remote, name string, m channel.Messag
 		return nil, err
 	}
 	if rule := r.policy.Load().rules.of(name); rule != nil && rule.PublishRate > 0 {
-		from := requester{rule, id.User, ""}
+		from := requester{rule: rule, user: id.User}
 		if id.User == "" {
-			from.address = withoutPort(remote)
+			from.address = networkOf(remote)
 		}
 		if !r.requests.allow(from) {
 			return nil, ErrRate
@@ -62,8 +62,9 @@ func (r *Registry) publish(id *Identity, client, name string, m channel.Message)
 
 // requester is who publishes by requests, in the channels of a rule: a user, or an address.
 type requester struct {
-	rule          *Rule
-	user, address string
+	rule    *Rule
+	user    string
+	address netip.Prefix
 }
 
 // requests are the rates of those who publish by requests.
@@ -89,11 +90,16 @@ func (q *requests) allow(from requester) bool {
 	return l.Allow()
 }
 
-func withoutPort(remote string) string {
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		return host
+// networkOf is an address without its port; of IPv6 the network of 64 bits, which one customer has.
+func networkOf(remote string) netip.Prefix {
+	port, err := netip.ParseAddrPort(remote)
+	addr := port.Addr()
+	if err != nil {
+		addr, _ = netip.ParseAddr(remote)
 	}
-	return remote
+	addr = addr.Unmap().WithZone("")
+	network, _ := addr.Prefix(min(64, addr.BitLen()))
+	return network
 }
 
 // limiter is the rate of one client.
