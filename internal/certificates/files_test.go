@@ -279,7 +279,9 @@ func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logged
 		p := newPlace(t)
-		p.bad(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(17*day + time.Hour) })
+		p.bad(t, func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(-40*day), time.Now().Add(17*day+time.Hour)
+		})
 		k := keep(t, certificates.Config{Cert: p.cert, Key: p.key, Interval: time.Hour, Log: log.log()})
 		if left := time.Until(k.Expiry()); left > 17*day+time.Hour || left < 17*day {
 			t.Errorf("it expires in %v", left)

@@ -29,7 +29,8 @@ type Config struct {
 }
 
 const (
-	// expiresSoon is how long before its expiry a certificate is warned of.
+	// expiresSoon is how long before its expiry a certificate is warned of; one that is for less than three times that, when a third of
+	// its time is left.
 	expiresSoon = 14 * 24 * time.Hour
 	// day is how often that is, and how often the key of session tickets changes.
 	day = 24 * time.Hour
@@ -210,10 +211,11 @@ func (k *Keeper) Expiry() time.Time {
 // warn tells of what expires soon.
 func (k *Keeper) warn() {
 	for _, leaf := range k.own.leaves() {
+		soon := min(expiresSoon, leaf.NotAfter.Sub(leaf.NotBefore)/3)
 		switch left := time.Until(leaf.NotAfter); {
 		case left <= 0:
 			k.log.Error("TLS certificate has expired: clients refuse it", about(leaf)...)
-		case left < expiresSoon && leaf.NotAfter.Sub(leaf.NotBefore) > expiresSoon:
+		case left < soon:
 			k.log.Warn("TLS certificate expires soon", append(about(leaf), "days", int(left/day))...)
 		}
 	}

@@ -130,7 +130,7 @@ func described(t *testing.T, k config.Key, name string) {
 // What the other pages show is right, but for what they leave out.
 func TestOtherDocs(t *testing.T) {
 	hash := `sha256:` + strings.Repeat("0", 64)
-	for _, page := range []string{"docs/channels.md", "docs/webhooks.md", "docs/auth.md", "docs/quick-start.md", "examples/backends/README.md"} {
+	for _, page := range []string{"docs/channels.md", "docs/webhooks.md", "docs/auth.md", "docs/tls.md", "docs/quick-start.md", "examples/backends/README.md"} {
 		text, err := os.ReadFile("../../" + page)
 		if err != nil {
 			t.Fatal(err)

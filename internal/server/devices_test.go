@@ -331,3 +331,26 @@ func clientHello(t *testing.T) []byte {
 	}
 	return first[:n]
 }
+
+// A session is resumed over TCP and over QUIC, across a reload.
+func TestResumption(t *testing.T) {
+	h := startHome(t, nil)
+	config := h.shows(t)
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	for i, list := range []map[string]*http.Client{h.over(t, config), h.over(t, config)} {
+		for proto, c := range list {
+			response, err := c.Get(h.url("/livez"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+			if resumed := response.TLS.DidResume; i > 0 && !resumed {
+				t.Errorf("client %d, %s: resumed %v", i, proto, resumed)
+			}
+		}
+		if err := h.certificates.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
