@@ -455,9 +455,9 @@ func TestConfigRefuses(t *testing.T) {
 		"host must be":      {AllowOrigins: []string{"https://*.example.com"}},
 		"no host":           {AllowOrigins: []string{"https://"}},
 		"connections must":  {MaxConnections: -1},
-		"max_message_bytes":     {Channels: channel.Options{MaxMessageBytes: -1}},
+		"max_message_bytes": {Channels: channel.Options{MaxMessageBytes: -1}},
 		"write_timeout":     {WriteTimeout: -1},
-		"max_channels": {Channels: channel.Options{MaxChannels: -1}},
+		"max_channels":      {Channels: channel.Options{MaxChannels: -1}},
 	}
 	for why, config := range tests {
 		if _, err := New(config); err == nil || !strings.Contains(err.Error(), why) {
