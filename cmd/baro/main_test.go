@@ -290,6 +290,12 @@ func TestMistakes(t *testing.T) {
 		{[]string{"serve", "--log-level", "loud"}, exitUsage, "--log-level"},
 		{[]string{"serve", "--log-format", "xml"}, exitUsage, "--log-format"},
 		{[]string{"serve", "--dev", "--listen", l.Addr().String()}, exitFailed, "something else does already; choose another"},
+		{
+			[]string{
+				"serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "", "--no-http3", "--acme-domain", "a.test",
+				"--acme-storage", t.TempDir(), "--acme-http-listen", l.Addr().String(),
+			}, exitFailed, "something else does already; choose another address with --acme-http-listen",
+		},
 		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exitUsage, `listen "127.0.0.1:99999": it must be HOST:PORT`},
 		{[]string{"serve", "--dev", "--listen", "192.0.2.1:0"}, exitFailed, "no such address"},
 	}

@@ -164,6 +164,9 @@ func listenError(address string, err error) error {
 	if admin, ok := errors.AsType[*server.AdminError](err); ok {
 		address, flag = admin.Address, "--admin-listen"
 	}
+	if plain, ok := errors.AsType[*server.PlainHTTPError](err); ok {
+		address, flag = plain.Address, "--acme-http-listen"
+	}
 	switch {
 	case errors.Is(err, server.ErrHTTP3):
 		return fmt.Errorf("cannot listen on %s for HTTP/3: %w; without --http3 the server begins all the same", address, err)

@@ -87,6 +87,7 @@ func (i *issued) start(address net.Addr) error {
 	})
 	plain, err := i.listenHTTP()
 	if err != nil {
+		i.stop()
 		return err
 	}
 	i.issuer = certmagic.NewACMEIssuer(manager, i.template(address, plain, logger))

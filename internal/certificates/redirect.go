@@ -20,6 +20,18 @@ const (
 	httpTimeout     = 10 * time.Second
 )
 
+// A ListenError is that the address for plain HTTP cannot be had.
+type ListenError struct {
+	Address string
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("ACME: cannot listen on %s for HTTP: %v", e.Address, e.Err)
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
 // listenHTTP takes the address for plain HTTP. nil: there is to be none.
 func (i *issued) listenHTTP() (net.Listener, error) {
 	if i.config.HTTPListen == "" {
@@ -28,7 +40,7 @@ func (i *issued) listenHTTP() (net.Listener, error) {
 	var listen net.ListenConfig
 	l, err := listen.Listen(context.Background(), "tcp", i.config.HTTPListen)
 	if err != nil {
-		return nil, fmt.Errorf("ACME: cannot listen on %s for HTTP: %w", i.config.HTTPListen, err)
+		return nil, &ListenError{i.config.HTTPListen, err}
 	}
 	return l, nil
 }

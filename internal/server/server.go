@@ -184,7 +184,10 @@ func (s *Server) Listen() error {
 		return err
 	}
 	if s.certificates != nil {
-		return s.certificates.Start(s.listener.Addr())
+		if err := s.certificates.Start(s.listener.Addr()); err != nil {
+			_ = s.listener.Close()
+			return err
+		}
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ var (
 	errCertificateExpired = clients.ErrExpired.With("the client's certificate has expired")
 )
 
+// A PlainHTTPError is what [Server.Listen] returns if the address for challenges over plain HTTP cannot be had.
+type PlainHTTPError = certificates.ListenError
+
 // speaksTLS says whether clients reach the server over TLS.
 func (c *Config) speaksTLS() bool { return c.TLSCert != "" || len(c.ACME.Domains) > 0 }
 
