@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,9 @@ type process struct {
 
 func serveCommand(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	if !slices.Contains(args, "--admin-listen") {
+		args = append(args, "--admin-listen", "") // the usual address is one for all on this machine
+	}
 	return startServe(t, env, append([]string{"--dev"}, args...)...)
 }
 

@@ -23,6 +23,7 @@ type publishing struct {
 	each         int
 	large        int // how many bytes each message has more
 	retried      int
+	begun        bool // a message was, and is not acknowledged yet: it is tried until it is
 	acknowledged []channel.Position
 	stop         <-chan struct{}  // closed when it is enough, whatever each says; may be nil
 	pace         <-chan time.Time // there is one message for each tick; nil: as fast as it gets
@@ -30,6 +31,9 @@ type publishing struct {
 
 // due says whether another message is to be published, when that is.
 func (p *publishing) due() bool {
+	if p.begun {
+		return true
+	}
 	if p.pace != nil {
 		select {
 		case <-p.stop:
@@ -40,7 +44,8 @@ func (p *publishing) due() bool {
 	case <-p.stop:
 		return false
 	default:
-		return len(p.acknowledged) < p.each
+		p.begun = len(p.acknowledged) < p.each
+		return p.begun
 	}
 }
 
@@ -56,6 +61,7 @@ func (p *publishing) acknowledge(text []byte) error {
 		}
 	}
 	p.acknowledged = append(p.acknowledged, at)
+	p.begun = false
 	return nil
 }
 
