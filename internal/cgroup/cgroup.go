@@ -53,7 +53,7 @@ func read(root fs.FS, name string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes))
 	if err != nil {
 		return ""

@@ -44,6 +44,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Connection", "close")
 	}
 
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// There may have been a length, too, which a proxy in front took for that of the body (RFC 9112 section 6.1). net/http does not say.
+		h.Set("Connection", "close")
+	}
+
 	refused := connectionOf(r.Context()).refused
 	switch {
 	case refused != nil:
