@@ -113,6 +113,13 @@ prove: ## Cut, kill and fill the server as hard as it gets, which takes ten minu
 	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels)$$' ./cmd/baro
 	BARO_PROOF=1 go test -count=1 -v -run='^TestImage$$' ./deploy
 
+SOAKTIME ?= 30m
+
+.PHONY: soak
+soak: ## Run the server under a steady load for SOAKTIME (30m), and draw what it holds into bin/soak.csv.svg
+	@mkdir -p bin
+	BARO_SOAK=$(SOAKTIME) BARO_SOAK_OUT="$(CURDIR)/bin/soak.csv" go test -count=1 -timeout=24h -v -run='^TestSoak$$' ./cmd/baro
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz $(FUZZTIME)
