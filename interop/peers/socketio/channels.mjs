@@ -1,13 +1,14 @@
 // The official clients use the channels of `baro serve`.
 import "./page/channels.js";
-import { check, main } from "./check.mjs";
+import { check, main, options } from "./check.mjs";
 import { ready, transports, version } from "./dial.mjs";
 
 await main(async () => {
   for (const [name, run] of Object.entries(globalThis.channelChecks)) {
+    if (options.leave?.includes(name)) continue;
     await check(name, async () => {
       const sockets = await Promise.all([ready(), ready()]);
-      await run(sockets, ["v" + version, ...transports, name].join("/"));
+      await run(sockets, [options.prefix, "v" + version, ...transports, name].filter(Boolean).join("/"));
     });
   }
 });
