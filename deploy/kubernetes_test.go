@@ -198,11 +198,6 @@ func TestKubernetes(t *testing.T) {
 	for _, e := range c.Env {
 		environment[e.Name] = e.Value
 	}
-	limit, err := strconv.Atoi(strings.TrimSuffix(environment["GOMEMLIMIT"], "MiB"))
-	if err != nil || c.Resources.Limits.Memory != "1Gi" || limit > 1024*9/10 {
-		t.Errorf("GOMEMLIMIT is %s of %s", environment["GOMEMLIMIT"], c.Resources.Limits.Memory)
-	}
-	delete(environment, "GOMEMLIMIT")
 	s := settings(t, all["ConfigMap baro"].(*configMap).Data["baro.yml"], environment)
 
 	if grace := time.Duration(spec.TerminationGracePeriodSeconds) * time.Second; grace < s.Drain+10*time.Second {
