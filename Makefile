@@ -110,7 +110,7 @@ race: bin/tally ## Run the tests, with the race detector, and without it those t
 
 .PHONY: prove
 prove: ## Cut, kill and fill the server as hard as it gets, which takes ten minutes
-	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels)$$' ./cmd/baro
+	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels|TestDrain)$$' ./cmd/baro
 	BARO_PROOF=1 go test -count=1 -v -run='^TestImage$$' ./deploy
 
 SOAKTIME ?= 30m

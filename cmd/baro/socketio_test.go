@@ -143,6 +143,7 @@ func readSocketIO(ctx context.Context, r *reading, transport string) error {
 		case strings.HasPrefix(packet, `42["closing"`): // its connection is about to end
 		case strings.HasPrefix(packet, `42["unsubscribed"`):
 			return io.EOF // it was too slow
+		case strings.HasPrefix(packet, `42["closing"`): // the end follows
 		default:
 			m, err := s.message(ctx, packet)
 			if err != nil {
