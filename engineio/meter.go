@@ -16,18 +16,22 @@ type Meter interface {
 	RoundTrip(transport string, d time.Duration)
 }
 
-// meterSent counts messages to a session. mu is held.
+// meterSent counts messages to a session. mu is held. It is small enough to be inlined, as is the one below.
 func (s *Session) meterSent(messages []Message) {
-	if m := s.server.Meter; m != nil {
-		m.Sent(s.transport(), len(messages), bytesOf(messages))
+	if s.server.Meter != nil {
+		s.tellSent(messages)
 	}
 }
 
 // meterSentPrepared is meterSent for prepared messages.
 func (s *Session) meterSentPrepared(p *Prepared) {
-	if m := s.server.Meter; m != nil {
-		m.Sent(s.transport(), len(p.messages), p.size)
+	if s.server.Meter != nil {
+		s.server.Meter.Sent(s.transport(), len(p.messages), p.size)
 	}
+}
+
+func (s *Session) tellSent(messages []Message) {
+	s.server.Meter.Sent(s.transport(), len(messages), bytesOf(messages))
 }
 
 func bytesOf(messages []Message) (n int) {
