@@ -152,7 +152,7 @@ func TestHTTP2Floods(t *testing.T) {
 
 // Who has answers written, and does not read them, is cut; so is who grants a stream nothing.
 func TestHTTP2Withheld(t *testing.T) {
-	s, dial2 := startHTTP2(t, Config{QueueBytes: 64 << 10, WriteTimeout: 2 * time.Second})
+	s, dial2 := startHTTP2(t, Config{QueueBytes: 64 << 10, WriteTimeout: time.Second})
 	goroutines := runtime.NumGoroutine()
 
 	// SETTINGS and PING, each of which has to be answered.

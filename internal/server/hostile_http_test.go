@@ -117,7 +117,7 @@ func TestLengthAndChunks(t *testing.T) {
 
 // Connections that say nothing, or next to nothing, end after their time, however many there are; whoever comes meanwhile is served.
 func TestSilentConnections(t *testing.T) {
-	s := start(t, Config{HeaderTimeout: 2 * time.Second})
+	s := start(t, Config{HeaderTimeout: time.Second})
 	unharmed(t, s)
 	var all []net.Conn
 	for i := range 200 {
