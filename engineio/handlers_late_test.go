@@ -87,3 +87,49 @@ func TestEndedAfterOnOpen(t *testing.T) {
 		})
 	}
 }
+
+// slowMeter counts the second message that comes only when it is let.
+type slowMeter struct {
+	*meter
+	coming, let chan struct{}
+}
+
+func (m slowMeter) Received(transport string, messages, bytes int) {
+	n := 0
+	m.note(func() { m.received[transport] += messages; n = m.received[transport] })
+	if n == 2 {
+		close(m.coming)
+		<-m.let
+	}
+}
+
+// Nothing is handled after the end, whatever was still on its way to the handler.
+func TestNothingAfterTheEnd(t *testing.T) {
+	handled := make(chan string, 3)
+	m := slowMeter{&meter{received: map[string]int{}, sent: map[string]int{}, bytes: map[string]int{}}, make(chan struct{}), make(chan struct{})}
+	e := calm()
+	e.Meter = m
+	e.OnMessage = func(_ *engineio.Session, m engineio.Message) { handled <- string(m.Data) }
+	e.OnClose = func(*engineio.Session, *engineio.CloseError) { handled <- "the end" }
+	s := open(t, e)
+	_, sid, _ := s.sender("polling")
+	posted := make(chan struct{})
+	go func() {
+		defer close(posted)
+		s.post(4, sid, "4a\x1e4b")
+	}()
+	<-m.coming
+	s.post(4, sid, "4c") // two at a time end the session
+	for _, want := range []string{"a", "the end"} {
+		if got := receive(t, want, handled); got != want {
+			t.Fatalf("%s was handled, want %s", got, want)
+		}
+	}
+	close(m.let)
+	<-posted
+	select {
+	case got := <-handled:
+		t.Errorf("%s was handled after the end", got)
+	default:
+	}
+}

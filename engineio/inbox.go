@@ -13,6 +13,7 @@ type inbox struct {
 	batch   *batch
 	working bool
 	begun   bool          // OnOpen has returned
+	last    bool          // the end is in a batch, or was: nothing comes after it
 	muted   atomic.Bool   // no message is handled any more
 	over    atomic.Bool   // nobody waits for room any more
 	held    atomic.Bool   // reading pauses
@@ -61,6 +62,10 @@ func (s *Session) deliver(m Message) {
 		return
 	}
 	in.mu.Lock()
+	if in.last { // a transport may have had it in hand
+		in.mu.Unlock()
+		return
+	}
 	if e.set.Inline && !in.working {
 		in.working = true
 		in.mu.Unlock()
@@ -86,6 +91,7 @@ func (in *inbox) add(e event, data []byte) *batch {
 		in.batch = batches.Get().(*batch)
 	}
 	b := in.batch
+	in.last = e.closed != nil
 	b.events = append(b.events, e)
 	b.bytes = append(b.bytes, data...)
 	return b
