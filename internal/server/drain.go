@@ -31,7 +31,7 @@ type leaving struct {
 	begun  atomic.Bool     // step 1: it is not ready
 	ctx    context.Context // done with step 2
 	start  context.CancelFunc
-	window time.Duration // set before that
+	window atomic.Int64 // a Duration, set before that
 }
 
 func (l *leaving) begin() { l.ctx, l.start = context.WithCancel(context.Background()) }
@@ -47,7 +47,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.leaving.begun.Store(true)
 	s.pause(ctx, s.now().DrainDelay)
 	s.slots.drain()
-	s.leaving.window = s.leavingWindow(ctx)
+	s.leaving.window.Store(int64(s.leavingWindow(ctx)))
 	s.leaving.start()
 	s.tellAll(ctx)
 	return s.finish(ctx)
@@ -80,7 +80,7 @@ func (s *Server) leavingWindow(ctx context.Context) time.Duration {
 func (s *Server) tellAll(ctx context.Context) {
 	all := s.registry.All()
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	window, began := s.leaving.window, time.Now()
+	window, began := time.Duration(s.leaving.window.Load()), time.Now()
 	tick := time.NewTicker(leavingTick)
 	defer tick.Stop()
 	for told, over := 0, window <= 0; ; over = time.Since(began) >= window {
@@ -109,10 +109,11 @@ func (s *Server) tellAll(ctx context.Context) {
 
 // turn is when a poll that waits while the server stops is answered, from now.
 func (s *Server) turn() time.Duration {
-	if s.leaving.window <= 0 {
+	window := time.Duration(s.leaving.window.Load())
+	if window <= 0 {
 		return 0
 	}
-	return rand.N(s.leaving.window)
+	return rand.N(window)
 }
 
 // finish refuses what is published, ends what is left, and waits for it.

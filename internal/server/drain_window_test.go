@@ -135,6 +135,25 @@ func TestDrainDelay(t *testing.T) {
 	}
 }
 
+// A poll that waits is answered when the server is closed, also while that has yet to learn that it does not take its time any more.
+func TestCloseWhileAPollWaits(t *testing.T) {
+	s := start(t, Config{DrainDelay: time.Hour})
+	polled := make(chan struct{})
+	go func() {
+		defer close(polled)
+		if response, err := http.Get(s.url("/c/a?wait=50s&after=now")); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	eventually(t, "the poll waits", func() bool { return s.used() == 1 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Shutdown(context.Background()) }()
+	eventually(t, "it has begun to stop", s.leaving.begun.Load)
+	s.Close()
+	<-polled
+	<-stopped
+}
+
 // Whoever asks twice has the server stop at once, however far it has come.
 func TestCloseWhileClientsLeave(t *testing.T) {
 	for name, config := range map[string]Config{"in the delay": {DrainDelay: time.Hour}, "in the window": lingering()} {

@@ -19,8 +19,10 @@ func (s *Server) Reload(c Config) (unchanged []string, err error) {
 	}
 	before := s.now()
 	c.Log, c.Version, c.Traces, c.AdminOptional = before.Log, before.Version, before.Traces, before.AdminOptional
+	anonymous := c.Anonymous
 	c = c.withDefaults()
 	unchanged = c.keep(&before.Config)
+	c.Anonymous = anonymous // what Dev adds to it follows from the Dev that stays
 	p, err := c.prepare()
 	if err != nil {
 		return nil, err

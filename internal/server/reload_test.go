@@ -94,6 +94,23 @@ func TestReloadOfEachSetting(t *testing.T) {
 	}
 }
 
+// Development cannot be switched on while a server runs, nor any of what comes with it.
+func TestReloadToDev(t *testing.T) {
+	c := withTokens(t)
+	s := start(t, c)
+	c.Dev = true
+	unchanged, err := s.Reload(c)
+	if err != nil || !slices.Contains(unchanged, "dev") {
+		t.Fatalf("%v, unchanged %q", err, unchanged)
+	}
+	if now := s.now(); now.Dev || now.Anonymous {
+		t.Errorf("development %v, anonymous clients %v", now.Dev, now.Anonymous)
+	}
+	if response, body := request(t, "GET", s.url("/c/a"), ""); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("nobody reads: status %d, %s", response.StatusCode, body)
+	}
+}
+
 // A configuration that is wrong changes nothing, and what cannot change is named.
 func TestReloadIsAtomic(t *testing.T) {
 	c := Config{Anonymous: true, Rules: []Rule{open1(t, "a", clients.Anyone)}, AllowOrigins: []string{"https://one.example"}}
