@@ -1,7 +1,10 @@
 package metrics_test
 
 import (
+	"fmt"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +49,25 @@ func TestConcurrently(t *testing.T) {
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+// Close codes that the documentation explains are told apart.
+func TestCloseCodes(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ws-protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`(?m)^\| (4\d{3}) \|`).FindAllSubmatch(text, -1)
+	if len(codes) < 8 {
+		t.Fatalf("there are %d codes", len(codes))
+	}
+	for _, c := range codes {
+		m := newMetrics()
+		m.Closed(metrics.Multiplex, string(c[1]))
+		if !strings.Contains(exposed(m), fmt.Sprintf("baro_closes_total{code=%q,transport=\"multiplex\"} 1\n", c[1])) {
+			t.Errorf("%s is not counted as such", c[1])
 		}
 	}
 }

@@ -51,7 +51,7 @@ var knownCodes = map[string]bool{
 	"1000": true, "1001": true, "1002": true, "1003": true, "1005": true, "1006": true, "1007": true, "1008": true, "1009": true,
 	"1010": true, "1011": true, "1012": true, "1013": true, "1014": true,
 	// Those of this project (docs/ws-protocol.md).
-	"4000": true, "4001": true, "4002": true, "4003": true, "4004": true, "4410": true, "4500": true, "4501": true, "4502": true, "4503": true,
+	"4000": true, "4001": true, "4002": true, "4003": true, "4004": true, "4005": true, "4410": true, "4500": true, "4501": true, "4502": true, "4503": true,
 	// Words of transports without codes: who ended it, and why.
 	"client": true, "server": true, "slow": true, "timeout": true, "error": true, "answered": true,
 }
