@@ -16,7 +16,7 @@ type Meter interface {
 	RoundTrip(transport string, d time.Duration)
 }
 
-// meterSent counts messages to a session. mu is held. It is small enough to be inlined, as is the one below.
+// meterSent counts messages to a session. mu is held. It is small enough to be inlined.
 func (s *Session) meterSent(messages []Message) {
 	if s.server.Meter != nil {
 		s.tellSent(messages)
