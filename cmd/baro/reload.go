@@ -4,9 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -107,7 +109,8 @@ func mistakes(err error) []error {
 // A terminal is where the command was started. HUP says that it is gone, or else to reload.
 type terminal struct{ there bool }
 
-func startedFrom() terminal { return terminal{hasTerminal()} }
+// startedFrom is called before anybody listens for HUP: whoever had it ignored (nohup) wants to survive the terminal.
+func startedFrom() terminal { return terminal{!signal.Ignored(syscall.SIGHUP) && hasTerminal()} }
 
 // gone says whether there was a terminal, and is none any more.
 func (t terminal) gone() bool { return t.there && !hasTerminal() }

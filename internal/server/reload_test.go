@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -311,4 +312,39 @@ func TestReloadUnderLoad(t *testing.T) {
 	if _, err := s.Reload(right); err == nil {
 		t.Error("it has stopped")
 	}
+}
+
+// A question that is being asked is answered by whom it was asked; the next one is for whoever the new configuration says.
+func TestReloadOfQuestions(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	backend := func(name string, hang bool) string {
+		b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if hang {
+				close(asked)
+				<-release
+			}
+			fmt.Fprintf(w, `{"data":%q}`, name)
+		}))
+		t.Cleanup(b.Close)
+		return b.URL
+	}
+	rules := []Rule{devRule()}
+	config := Config{Anonymous: true, Rules: rules, Webhooks: Webhooks{RPC: asker(backend("first", true))}}
+	s := start(t, config)
+	k := mustTalk(t, s, "ws", "")
+	waiting := k.begin("rpc", `{"method":"who"}`)
+	<-asked
+	config.Webhooks.RPC = asker(backend("second", false))
+	mustReload(t, s, config)
+	var answer struct{ Data string }
+	if k.must("rpc", `{"method":"who"}`, &answer); answer.Data != "second" {
+		t.Errorf("after the reload %q answers", answer.Data)
+	}
+	close(release)
+	if got := <-waiting; !strings.Contains(got, "first") {
+		t.Errorf("what was asked before is answered %s", got)
+	}
+	config.Webhooks.RPC = nil
+	mustReload(t, s, config)
+	k.refused("not_offered", "rpc", `{"method":"who"}`)
 }
