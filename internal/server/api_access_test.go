@@ -365,7 +365,7 @@ func TestAPITooManyChannels(t *testing.T) {
 // A server that stops does nothing more.
 func TestAPIStopping(t *testing.T) {
 	s, as := startAPI(t, Config{})
-	s.stop()
+	s.stop(t.Context())
 	for path, body := range requests {
 		if body != "" {
 			as("all").refused(503, "stopping", path, body)

@@ -118,7 +118,7 @@ func (s *Server) turn() time.Duration {
 
 // finish refuses what is published, ends what is left, and waits for it.
 func (s *Server) finish(ctx context.Context) error {
-	s.stop()
+	s.stop(ctx)
 	var gone sync.WaitGroup
 	gone.Go(func() { s.streams.shutdown(ctx) })
 	gone.Go(func() { s.sockets.shutdown(ctx) })
@@ -164,7 +164,9 @@ func (s *Server) Close() {
 	s.leaving.begun.Store(true)
 	s.slots.drain()
 	s.leaving.start()
-	s.stop()
+	published, enough := context.WithTimeout(context.Background(), publishedSoon)
+	s.stop(published)
+	enough()
 	s.streams.closeNow()
 	s.sockets.closeNow()
 	s.multiplex.closeNow()
@@ -178,11 +180,29 @@ func (s *Server) Close() {
 	}
 }
 
-// stop refuses new clients and what is published from now on, and then has streams and polls end.
-func (s *Server) stop() {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	s.drain()
+// publishedSoon is how long what is being published is waited for where nothing else is.
+const publishedSoon = time.Second
+
+// stop refuses new clients and what is published from now on, and then has streams and polls end. What is being published it waits for,
+// until ctx is done: a disk may hang.
+func (s *Server) stop(ctx context.Context) {
+	if s.publishing.TryLock() {
+		defer s.publishing.Unlock()
+		s.drain()
+		return
+	}
+	defer s.drain()
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		s.publishing.Lock()
+		defer s.publishing.Unlock()
+		s.drain() // before anybody else publishes
+	}()
+	select {
+	case <-published:
+	case <-ctx.Done():
+	}
 }
 
 // returnAfter is when one client of a server that stops is to come back: not all at once.

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"baro.dev/channel"
 	"baro.dev/internal/clients"
 	"baro.dev/ws"
 )
@@ -152,6 +154,68 @@ func TestCloseWhileAPollWaits(t *testing.T) {
 	s.Close()
 	<-polled
 	<-stopped
+}
+
+// hangingStore saves nothing until it is let.
+type hangingStore struct {
+	channel.Store
+	hangs, let chan struct{}
+}
+
+func (*hangingStore) Load(string, channel.Keep) (channel.Saved, error) { return channel.Saved{}, nil }
+
+func (h *hangingStore) Save(_ string, _ *channel.Message, _ channel.Keep, done func(error)) {
+	close(h.hangs)
+	go func() {
+		<-h.let
+		done(nil)
+	}()
+}
+
+func (h *hangingStore) Close() error {
+	<-h.let
+	return nil
+}
+
+// A disk that hangs does not keep clients from being told to go, or from being cut.
+func TestStopWhileTheStoreHangs(t *testing.T) {
+	for name, stop := range map[string]func(*Server){
+		"gently": func(s *Server) {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			_ = s.Shutdown(ctx)
+		},
+		"at once": (*Server).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &hangingStore{hangs: make(chan struct{}), let: make(chan struct{})}
+			config := Config{Log: slog.New(slog.DiscardHandler)}
+			config.Channels.Store = store
+			s := start(t, config)
+			c := dialSocket(t, s, "/c/b", nil)
+			published := make(chan struct{})
+			go func() {
+				defer close(published)
+				if response, err := http.Post(s.url("/c/a"), "text/plain", strings.NewReader("x")); err == nil {
+					_ = response.Body.Close()
+				}
+			}()
+			<-store.hangs
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				stop(s)
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if _, err := c.Read(ctx); ctx.Err() != nil {
+				t.Errorf("a client is still there: %v", err)
+			}
+			close(store.let)
+			<-stopped
+			<-published
+		})
+	}
 }
 
 // Whoever asks twice has the server stop at once, however far it has come.
