@@ -117,6 +117,9 @@ func serve(c *cobra.Command, o *settings) error {
 	return stop(s, log, signals, reloads.timeout())
 }
 
+// hanging is how long beyond its time the end of the server is waited for: a disk may hang.
+const hanging = 3 * time.Second
+
 // stop stops the server gently, and at once when asked again.
 func stop(s *server.Server, log *slog.Logger, signals <-chan os.Signal, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -127,8 +130,18 @@ func stop(s *server.Server, log *slog.Logger, signals <-chan os.Signal, timeout 
 	select {
 	case err = <-done:
 	case <-signals:
-		s.Close()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			s.Close()
+		}()
+		select {
+		case <-closed:
+		case <-time.After(hanging):
+		}
 		return errors.New("stopped at once: clients were cut")
+	case <-time.After(timeout + hanging):
+		return fmt.Errorf("stopped after %v without an end: what is being saved does not get done", timeout)
 	}
 	if err != nil {
 		return fmt.Errorf("not all clients were gone after %v: the rest was cut", timeout)
