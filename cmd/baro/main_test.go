@@ -48,7 +48,8 @@ type process struct {
 
 func serveCommand(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	if !slices.Contains(args, "--admin-listen") {
+	said := func(v string) bool { return strings.HasPrefix(v, "BARO_ADMIN_LISTEN=") }
+	if !slices.Contains(args, "--admin-listen") && !slices.ContainsFunc(env, said) {
 		args = append(args, "--admin-listen", "") // the usual address is one for all on this machine
 	}
 	return startServe(t, env, append([]string{"--dev"}, args...)...)
