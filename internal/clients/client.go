@@ -196,6 +196,10 @@ func (c *Client) Disconnect(why Reason) {
 	c.link.Close(why)
 }
 
+// maxUnwatched is how long a connection may outlive its token when the clock has been set forward: what timers go by is another
+// clock than what tokens go by.
+const maxUnwatched = time.Minute
+
 // watchExpiry ends the connection when its token expires, unless that is refreshed.
 func (c *Client) watchExpiry(at time.Time) {
 	c.mu.Lock()
@@ -207,15 +211,15 @@ func (c *Client) watchExpiry(at time.Time) {
 			c.more.expiry.Stop()
 		}
 	case c.rest().expiry != nil:
-		c.more.expiry.Reset(time.Until(at))
+		c.more.expiry.Reset(c.registry.look(at))
 	default:
-		c.more.expiry = time.AfterFunc(time.Until(at), c.expired)
+		c.more.expiry = time.AfterFunc(c.registry.look(at), c.expired)
 	}
 }
 
 func (c *Client) expired() {
-	if at := c.Identity().Expires; at.IsZero() || time.Until(at) > 0 {
-		c.watchExpiry(at) // it was refreshed at that moment, or the clock was set back
+	if at := c.Identity().Expires; at.IsZero() || c.registry.until(at) > 0 {
+		c.watchExpiry(at) // it is not over yet, was refreshed at that moment, or the clock was set back
 		return
 	}
 	c.Disconnect(EndExpired)

@@ -83,13 +83,13 @@ func (r *Registry) identify(ctx context.Context, id string, h Hello) (*Identity,
 		if len(identity.Info) > channel.MaxInfoBytes {
 			return nil, ErrCredentials.With(fmt.Sprintf("the token's info has %d bytes, the limit is %d", len(identity.Info), channel.MaxInfoBytes))
 		}
-		if !identity.Expires.IsZero() && time.Until(identity.Expires) <= 0 {
+		if !identity.Expires.IsZero() && r.until(identity.Expires) <= 0 {
 			// Clocks may be apart, and so a verifier accepts it for a while; but its connection would end at once, again and again.
 			return nil, ErrExpired
 		}
 		return &Identity{Identity: identity, under: p.number}, nil
 	case h.Token == "" && h.User != "":
-		if time.Until(h.Until) <= 0 {
+		if r.until(h.Until) <= 0 {
 			return nil, ErrExpired
 		}
 		return &Identity{Identity: auth.Identity{User: h.User, Expires: h.Until}, under: p.number}, nil

@@ -32,6 +32,8 @@ type Config struct {
 	Notifies func() bool
 	// Log is where is reported what no caller can be told. [slog.Default].
 	Log *slog.Logger
+	// Now is the clock that tokens go by. [time.Now].
+	Now func() time.Time
 
 	MaxSubscriptions int           // to how many channels one client may subscribe. 1000
 	MaxPerUser       int           // how many clients of one user there may be. No bound
@@ -62,6 +64,9 @@ func New(c Config) *Registry {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Notify == nil {
 		c.Notify = func(string, any) {}
 	}
@@ -78,6 +83,12 @@ func New(c Config) *Registry {
 	r.SetBounds(c.MaxSubscriptions, c.MaxPerUser)
 	return r
 }
+
+// until is how long it is until a token expires.
+func (r *Registry) until(at time.Time) time.Duration { return at.Sub(r.config.Now()) }
+
+// look is when to look whether a token has expired.
+func (r *Registry) look(at time.Time) time.Duration { return min(r.until(at), maxUnwatched) }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
