@@ -47,7 +47,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, outer := p.Tracer("baro.dev").Start(t.Context(), "outer", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("s", "text"), attribute.Int("i", 1<<60), attribute.Bool("b", true), attribute.Float64("f", 1.5)))
+		attribute.String("s", "text"), attribute.Int64("i", 1<<60), attribute.Bool("b", true), attribute.Float64("f", 1.5)))
 	_, inner := p.Tracer("baro.dev").Start(ctx, "inner")
 	inner.SetStatus(codes.Error, "broken")
 	inner.End()
