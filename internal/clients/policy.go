@@ -77,6 +77,16 @@ func (p *policy) welcome(i *Identity) bool {
 	return true
 }
 
+// Still is [Registry.May] for an identity that has been there for a while: also whether it would be let in today, by what
+// [Registry.Reconfigure] has changed since.
+func (r *Registry) Still(i *Identity, action auth.Action, name string) error {
+	p := r.policy.Load()
+	if !p.welcome(i) {
+		return ErrCredentials.With("the configuration of the server has changed: this client is not let in any more")
+	}
+	return p.rules.may(i, action, name)
+}
+
 // recheck has a client lose what it would not be given today.
 func (c *Client) recheck() {
 	p, i := c.registry.policy.Load(), c.Identity()

@@ -23,7 +23,7 @@ type connections struct {
 	hosts       hosts
 	exempt      func(netip.Addr) bool // says who may have as many as it likes: trusted proxies. nil where hosts are not counted
 	descriptors descriptorLimit
-	cut         func(*clients.Error) // is told of those that are not even answered. nil: nobody is
+	cut         func(why *clients.Error, remote string) // is told of those that are not even answered. nil: nobody is
 
 	noted atomic.Int64 // as many have a note
 	mu    sync.Mutex
@@ -98,8 +98,12 @@ func (c *connections) accepted(ctx context.Context, conn net.Conn) context.Conte
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		if why := c.noteOf(conn).cut; why != nil {
-			c.unanswered(why)
+		if n := c.noteOf(conn); n.cut != nil {
+			remote := conn.RemoteAddr().String()
+			if n.from.IsValid() {
+				remote = n.from.String()
+			}
+			c.unanswered(n.cut, remote)
 			_ = conn.Close()
 		}
 	case http.StateClosed, http.StateHijacked:
@@ -113,7 +117,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error {
 	if c.open.Add(1) > c.max.Load() {
 		c.open.Add(-1)
-		c.unanswered(clients.ErrFull)
+		c.unanswered(clients.ErrFull, client.RemoteAddr.String())
 		return errFull
 	}
 	var from *host
@@ -122,7 +126,7 @@ func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error 
 		if from, beyond = c.hosts.enter(peer, ofConnections); beyond > 0 {
 			c.hosts.leave(from, ofConnections)
 			c.open.Add(-1)
-			c.unanswered(clients.ErrOfAddress)
+			c.unanswered(clients.ErrOfAddress, client.RemoteAddr.String())
 			return clients.ErrOfAddress
 		}
 	}
@@ -133,9 +137,9 @@ func (c *connections) admit(ctx context.Context, client *quic.ClientInfo) error 
 	return nil
 }
 
-func (c *connections) unanswered(why *clients.Error) {
+func (c *connections) unanswered(why *clients.Error, remote string) {
 	if c.cut != nil {
-		c.cut(why)
+		c.cut(why, remote)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/auth"
 	"baro.dev/internal/metrics"
 )
 
@@ -34,6 +35,9 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, name string, q que
 		}
 		batch, err = s.wait(r, name, from, wait)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.WriteTimeout))
+		if err == nil {
+			err = s.registry.Still(identity, auth.Subscribe, name) // a reload may have taken the right away meanwhile
+		}
 	} else {
 		batch, err = s.hub.Read(name, from, batchBytes)
 	}

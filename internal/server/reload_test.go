@@ -234,6 +234,53 @@ func TestReloadTakesKeysAway(t *testing.T) {
 	}
 }
 
+// What is published after a reload is not for polls that waited before it, by a right that it took away.
+func TestReloadTakesRightsOfWaitingPolls(t *testing.T) {
+	first := withTokens(t)
+	first.Anonymous, first.Rules = true, []Rule{open1(t, "**", clients.Anyone)}
+	noRule, noAnonymous, noKey := first, first, first
+	noRule.Rules = []Rule{open1(t, "other", clients.Anyone)}
+	noAnonymous.Anonymous = false
+	key, err := auth.SecretKey([]byte(strings.Repeat("another secret! ", 4)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noKey.Auth = &auth.Config{Keys: []auth.Key{key}, AllowNoExpiry: true}
+	ana := token(t, "ana", time.Hour, func(*auth.Claims) {})
+	for _, c := range []struct {
+		name   string
+		then   Config
+		header []string
+		status int
+	}{
+		{"the rule", noRule, nil, http.StatusUnauthorized},
+		{"the rule of users", noRule, []string{"Authorization", "Bearer " + ana}, http.StatusForbidden},
+		{"anonymous", noAnonymous, nil, http.StatusUnauthorized},
+		{"the key", noKey, []string{"Authorization", "Bearer " + ana}, http.StatusUnauthorized},
+		{"nothing", first, nil, http.StatusOK},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, first)
+			type result struct {
+				answer answer
+				body   string
+			}
+			answered := make(chan result, 1)
+			go func() {
+				a, body := request(t, "GET", s.url("/c/a?wait=30s"), "", c.header...)
+				answered <- result{a, body}
+			}()
+			eventually(t, "the poll waits", func() bool { return s.used() == 1 })
+			mustReload(t, s, c.then)
+			publishText(t, s, "a", "later")
+			r := <-answered
+			if r.answer.StatusCode != c.status || strings.Contains(r.body, "later") != (c.status == http.StatusOK) {
+				t.Errorf("status %d, %s", r.answer.StatusCode, r.body)
+			}
+		})
+	}
+}
+
 // What histories and polls are bounded by changes at once.
 func TestReloadOfBounds(t *testing.T) {
 	rules := []Rule{devRule()}

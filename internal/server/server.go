@@ -91,7 +91,9 @@ func New(config Config) (*Server, error) {
 	s.backends.metrics = s.metrics
 	s.slots.hosts = &s.connections.hosts
 	s.connections.exempt = func(a netip.Addr) bool { return s.trusted.Load().Contains(a) }
-	s.connections.cut = func(why *clients.Error) { s.refusedTLS(why.Code, why.Message) }
+	s.connections.cut = func(why *clients.Error, remote string) {
+		s.refusedTLS(why.Code, why.Message, slog.String("remote", remote))
+	}
 	s.connections.descriptors = newDescriptorLimit(mostDescriptors())
 	s.setLimits(&p)
 	s.streams = newStreams(s)
