@@ -12,12 +12,12 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"baro.dev/internal/config"
+	"baro.dev/internal/neterr"
 )
 
 func newHealthcheck() *cobra.Command {
@@ -47,7 +47,7 @@ HEALTHCHECK runs.`,
 			var err error
 			for _, u := range urls {
 				err = askReady(c.Context(), u)
-				if !errors.Is(err, syscall.ECONNREFUSED) {
+				if !errors.Is(err, neterr.ErrRefused) {
 					break
 				}
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"baro.dev/internal/neterr"
 	"baro.dev/internal/server"
 )
 
@@ -183,11 +184,11 @@ func listenError(address string, err error) error {
 	switch {
 	case errors.Is(err, server.ErrHTTP3):
 		return fmt.Errorf("cannot listen on %s for HTTP/3: %w; without --http3 the server begins all the same", address, err)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, neterr.ErrInUse):
 		return fmt.Errorf("cannot listen on %s: something else does already; choose another address with %s", address, flag)
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, neterr.ErrNotPermitted):
 		return fmt.Errorf("cannot listen on %s: not permitted; ports below 1024 are for root on many systems", address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, neterr.ErrNotAvailable):
 		return fmt.Errorf("cannot listen on %s: this machine has no such address", address)
 	}
 	return fmt.Errorf("cannot listen on %s: %w", address, err)

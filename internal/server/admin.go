@@ -11,8 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"time"
+
+	"baro.dev/internal/neterr"
 )
 
 // admin is the second listener, for those who operate the server and for backends. It has nothing of the first one's: no limit, no
@@ -61,7 +62,7 @@ func (s *Server) listenAdmin() error {
 		return nil
 	}
 	l, err := s.openAdmin()
-	if errors.Is(err, syscall.EADDRINUSE) && s.config.AdminOptional && !s.config.NoPublicAPI {
+	if errors.Is(err, neterr.ErrInUse) && s.config.AdminOptional && !s.config.NoPublicAPI {
 		s.log.Warn("no metrics and no second listener: something else listens there; choose another address with --admin-listen, or \"\" for none",
 			"address", s.config.AdminListen)
 		s.admin = nil

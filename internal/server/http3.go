@@ -8,12 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 
 	"github.com/quic-go/quic-go"
 
 	"baro.dev/engineio"
 	"baro.dev/engineio/webtransport"
+	"baro.dev/internal/neterr"
 )
 
 // ErrHTTP3 is what the errors of [Server.Listen] are that are about HTTP/3.
@@ -90,7 +90,7 @@ func (s *Server) listenUDP() error {
 		if s.http3.socket, err = net.ListenPacket("udp", s.listener.Addr().String()); err == nil {
 			return nil
 		}
-		if _, port, _ := net.SplitHostPort(s.config.Listen); s.adopted.TCP != nil || port != "0" || !errors.Is(err, syscall.EADDRINUSE) {
+		if _, port, _ := net.SplitHostPort(s.config.Listen); s.adopted.TCP != nil || port != "0" || !errors.Is(err, neterr.ErrInUse) {
 			break
 		}
 		// Any port will do that both can have.

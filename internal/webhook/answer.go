@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"baro.dev/internal/neterr"
 )
 
 // Bounds of a [RefusedError].
@@ -47,7 +49,7 @@ func (a *Asker) post(ctx context.Context, id string, body []byte) (response *htt
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	response, err = a.target.post(ctx, id, body)
-	cut := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	cut := errors.Is(err, neterr.ErrRefused) || errors.Is(err, neterr.ErrReset) || errors.Is(err, syscall.EPIPE)
 	return response, cut && !sent.Load(), err
 }
 
