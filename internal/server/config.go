@@ -70,8 +70,8 @@ type Config struct {
 	// MaxConnections is how many connections there may be, of TCP and QUIC together, and how many streams, waiting polls and
 	// WebSockets, of which one connection of HTTP/2 or HTTP/3 carries many. 65,536.
 	MaxConnections int
-	// MaxConnectionsPerAddress is how many of either one address may have, or one network of 64 bits of IPv6; trusted proxies have no
-	// bound. 0: no bound.
+	// MaxConnectionsPerAddress is how many of either one address may have, or one network of 64 bits of IPv6; the connections of
+	// trusted proxies have no bound. 0: no bound.
 	MaxConnectionsPerAddress int
 	// MaxConnectionsPerUser is how many clients there may be of one user, over all transports but polls. 0: no bound.
 	MaxConnectionsPerUser int
