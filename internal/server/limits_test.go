@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -18,7 +19,8 @@ import (
 )
 
 func TestMaxConnections(t *testing.T) {
-	s := start(t, Config{MaxConnections: 2})
+	var log logged
+	s := start(t, Config{MaxConnections: 2, Log: slog.New(slog.NewJSONHandler(&log, nil))})
 	held := []net.Conn{dial(t, s), dial(t, s)}
 	eventually(t, "both are counted", func() bool { return s.connections.open.Load() == 2 })
 
@@ -44,6 +46,11 @@ func TestMaxConnections(t *testing.T) {
 		return err != nil
 	})
 	eventually(t, "no more are open than are answered", func() bool { return s.connections.open.Load() <= 2+reserve })
+	for _, line := range log.lines(t, "refused") {
+		if remote, _ := line["remote"].(string); !strings.HasPrefix(remote, "127.0.0.1:") {
+			t.Errorf("it is not told who was refused: %v", line)
+		}
+	}
 }
 
 func TestMaxClients(t *testing.T) {
