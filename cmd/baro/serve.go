@@ -74,6 +74,9 @@ func serve(c *cobra.Command, o *settings) error {
 	}
 	defer sent()
 	s, err := server.New(o.Server)
+	if _, ok := errors.AsType[*server.OpenError](err); ok {
+		return err
+	}
 	if err != nil {
 		return usageError{err}
 	}

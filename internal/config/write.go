@@ -40,11 +40,12 @@ func shortDuration(text string) string {
 // Example is a file with every key that has a default or an example.
 func Example() string {
 	var w strings.Builder
+	w.WriteString("# Every key there is. Leave out what is not for you: the files that are named here have to be there.\n\n")
 	section, group := "", ""
-	for _, k := range Keys() {
+	for i, k := range Keys() {
 		if k.Section != section {
 			section, group = k.Section, ""
-			if w.Len() > 0 {
+			if i > 0 {
 				w.WriteByte('\n')
 			}
 			if k.Flag != "" {

@@ -198,27 +198,25 @@ func (c Config) prepare() (p parts, err error) {
 		}
 	}()
 	p.Config = c.withDefaults()
-	if err := p.validate(); err != nil {
-		return p, err
-	}
-	if p.origins, err = newOrigins(p.AllowOrigins, p.Dev); err != nil {
-		return p, err
-	}
+	// All mistakes are told at once, but for those that follow from others.
+	errs := []error{p.validate()}
+	p.origins, err = newOrigins(p.AllowOrigins, p.Dev)
+	errs = append(errs, err)
 	if p.trusted, err = realip.Parse(p.TrustedProxies); err != nil {
-		return p, fmt.Errorf("trusted proxy: %w", err)
+		errs = append(errs, fmt.Errorf("trusted proxy: %w", err))
+	} else if p.ProxyProtocol && p.trusted.Empty() {
+		errs = append(errs, errNoProxy)
 	}
-	if p.ProxyProtocol && p.trusted.Empty() {
-		return p, errNoProxy
+	settings, _ := split(p.rules())
+	errs = append(errs, channel.ValidateRules(settings))
+	if err := errors.Join(errs...); err != nil {
+		return p, err
 	}
 	if p.certificates, err = p.newCertificates(); err != nil {
 		return p, err
 	}
 	if p.Auth == nil && p.Webhooks.Connect == nil && !p.Anonymous && !p.knowsCertificates() {
 		return p, errNobody
-	}
-	settings, _ := split(p.rules())
-	if err := channel.ValidateRules(settings); err != nil {
-		return p, err
 	}
 	if p.Auth != nil {
 		a := *p.Auth

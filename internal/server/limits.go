@@ -11,12 +11,12 @@ import (
 func (s *Server) setLimits(p *parts) {
 	s.trusted.Store(&p.trusted)
 	most := s.connections.descriptors.room(p.MaxConnections)
-	if most < p.MaxConnections {
+	if most < p.MaxConnections && s.connections.max.Load() != int64(most) { // and it is not said again at a reload
 		level := slog.LevelWarn
 		if p.MaxConnections == defaultMaxConnections { // nobody has asked for so many
 			level = slog.LevelInfo
 		}
-		s.log.Log(context.Background(), level, "there are too few descriptors for max-connections: it is lowered; ulimit -n, LimitNOFILE= in a unit, raises them",
+		s.log.Log(context.Background(), level, "there are too few descriptors for max_connections: it is lowered; ulimit -n, LimitNOFILE= in a unit, raises them",
 			"max_connections", p.MaxConnections, "lowered_to", most, "descriptors", s.connections.descriptors.most)
 	}
 	s.connections.max.Store(int64(most))

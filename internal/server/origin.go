@@ -17,21 +17,22 @@ type origins struct {
 
 func newOrigins(list []string, dev bool) (*origins, error) {
 	o := &origins{allowed: make(map[origin.Origin]bool)}
+	var errs []error
 	for _, s := range list {
 		if s == "*" {
 			if !dev {
-				return nil, errors.New(`the allowed origin "*" lets every page on the web use this server: name the origins, or set dev on your own machine`)
+				errs = append(errs, errors.New(`the allowed origin "*" lets every page on the web use this server: name the origins, or set dev on your own machine`))
 			}
 			o.all = true
 			continue
 		}
 		allowed, err := parseEntry(s)
 		if err != nil {
-			return nil, fmt.Errorf("allowed origin %q: %w", s, err)
+			errs = append(errs, fmt.Errorf("allowed origin %q: %w", s, err))
 		}
 		o.allowed[allowed] = true
 	}
-	return o, nil
+	return o, errors.Join(errs...)
 }
 
 // parseEntry takes an allowed origin apart, which is one of the web.

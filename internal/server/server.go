@@ -131,10 +131,15 @@ func New(config Config) (*Server, error) {
 	}
 	if err := s.open(); err != nil {
 		p.close()
-		return nil, err
+		return nil, &OpenError{err}
 	}
 	return s, nil
 }
+
+// An OpenError is why [New] could not make a server of a configuration that is right.
+type OpenError struct{ error }
+
+func (e *OpenError) Unwrap() error { return e.error }
 
 // open makes the channels, and the registry of those who use them.
 func (s *Server) open() error {

@@ -24,6 +24,12 @@ type exporter struct {
 	client http.Client
 }
 
+// newExporter follows no redirect: the headers, which may have secrets, are for this URL.
+func newExporter(url string, header http.Header) *exporter {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &exporter{url: url, header: header, client: http.Client{CheckRedirect: stay}}
+}
+
 const (
 	exportTimeout = 10 * time.Second
 	maxAnswer     = 4 << 10 // of a collector that refuses, for the log

@@ -63,7 +63,7 @@ func New(c Config) (*Provider, error) {
 	}
 	otel.SetErrorHandler(&reporter{log: c.Log}) // there is one for the process
 	p := sdk.NewTracerProvider(
-		sdk.WithBatcher(&exporter{url: endpoint, header: headers}),
+		sdk.WithBatcher(newExporter(endpoint, headers)),
 		sdk.WithResource(about),
 		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(c.Sample))),
 	)

@@ -109,6 +109,24 @@ func TestCollectorFails(t *testing.T) {
 	}
 }
 
+// The headers, which may have secrets, go nowhere else.
+func TestNoRedirect(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked elsewhere, with %v", r.Header) }))
+	defer elsewhere.Close()
+	collector := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer collector.Close()
+	p, err := New(Config{Endpoint: collector.URL, Headers: "X-Key=secret", Sample: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := p.Tracer("baro.dev").Start(t.Context(), "lost")
+	span.End()
+	if err := p.sdk.ForceFlush(t.Context()); err == nil || !strings.Contains(err.Error(), "307") {
+		t.Errorf("sending gives %v", err)
+	}
+	_ = p.Close(t.Context())
+}
+
 func TestMistakes(t *testing.T) {
 	for _, c := range []Config{
 		{Endpoint: "collector:4318"}, {Endpoint: "grpc://collector"}, {Endpoint: "http://"}, {Endpoint: "http://a", Sample: 1.1},
