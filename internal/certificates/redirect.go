@@ -88,7 +88,7 @@ func redirect(domains []string, port string) http.Handler {
 			host = name
 		}
 		switch {
-		case !slices.Contains(domains, host):
+		case !slices.Contains(domains, host), !strings.HasPrefix(r.URL.RequestURI(), "/"): // what is opaque would go on with our name
 			http.Error(w, "there is nothing here", http.StatusNotFound)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			http.Error(w, "this is to be had by https only", http.StatusForbidden)
