@@ -27,7 +27,7 @@ import (
 func soakFor(t *testing.T) time.Duration {
 	text := os.Getenv("BARO_SOAK")
 	if text == "" {
-		return 15 * time.Second
+		return 12 * time.Second
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -53,9 +53,10 @@ func TestSoak(t *testing.T) {
 	}
 	writeRules(0)
 	s := newSoaked(t, "--config", config, "--data", filepath.Join(dir, "data"), "--admin-listen", "127.0.0.1:0",
-		"--history-count", "100000", "--history-bytes", "64MiB", "--history-age", "2m", "--drain-window", "2s", "--log-level", "warn")
-	idle := s.measure()
-	ctx, cancel := context.WithTimeout(t.Context(), long+3*time.Minute)
+		"--history-count", "100000", "--history-bytes", "64MiB", "--history-age", "2m", "--drain-window", "2s", "--log-level", "warn",
+		"--heartbeat", "3s", "--write-timeout", "5s") // after which clients of Socket.IO have gone that were cut between two polls
+	idle := s.atRest()
+	ctx, cancel := context.WithTimeout(t.Context(), long+4*time.Minute)
 	defer cancel()
 
 	enough := make(chan struct{})
@@ -97,8 +98,11 @@ func TestSoak(t *testing.T) {
 	began := time.Now()
 	samples := &sampler{began: began}
 	drains := []time.Duration{long * 6 / 10, long * 8 / 10}
-	var loaded []held // of the first process, under load
-	reloads := 0
+	var loaded []held         // of the first process, under load
+	reloads, between := 0, 10 // seconds
+	if long < time.Minute {
+		between = 3
+	}
 	for tick := time.NewTicker(time.Second); time.Since(began) < long && ctx.Err() == nil; {
 		<-tick.C
 		now := time.Since(began)
@@ -107,7 +111,7 @@ func TestSoak(t *testing.T) {
 		if len(drains) == 2 {
 			loaded = append(loaded, h)
 		}
-		if reloads++; reloads%10 == 0 {
+		if reloads++; reloads%between == 0 {
 			writeRules(reloads)
 			s.reload(t)
 		}
@@ -147,8 +151,8 @@ func TestSoak(t *testing.T) {
 	}
 
 	// What was opened is closed, when the last client has gone and its time is over.
-	rest := s.measure()
-	for deadline := time.Now().Add(2 * time.Minute); !rest.like(idle) && time.Now().Before(deadline); rest = s.measure() {
+	rest := s.atRest()
+	for deadline := time.Now().Add(2 * time.Minute); !rest.like(idle) && time.Now().Before(deadline); rest = s.atRest() {
 		time.Sleep(200 * time.Millisecond) // another process: there is nothing to wait for but its figures
 	}
 	if !rest.like(idle) {
@@ -168,7 +172,7 @@ func TestSoak(t *testing.T) {
 		t.Error("nobody was cut")
 	}
 	t.Logf("%v: %d messages acknowledged, read by %d clients that were cut %d times; %d reloads, 2 drains; idle %v, at the end %v",
-		time.Since(began).Round(time.Second), total, len(ledgers), cuts, reloads/10, idle, rest)
+		time.Since(began).Round(time.Second), total, len(ledgers), cuts, reloads/between, idle, rest)
 	if file := os.Getenv("BARO_SOAK_OUT"); file != "" {
 		plot, err := plotSoak(samples.table())
 		if err != nil {
@@ -231,16 +235,16 @@ func (s *soaked) drain(t *testing.T) {
 type held struct {
 	rss, heap         int64 // bytes
 	goroutines, files int
+	sessions          int // of Socket.IO by polling: nothing else tells of those
 }
 
 func (h held) String() string {
 	return fmt.Sprintf("%.1f MB (heap %.1f), %d goroutines, %d descriptors", float64(h.rss)/1e6, float64(h.heap)/1e6, h.goroutines, h.files)
 }
 
-// like allows for what an idle process may have more than a fresh one: the messages that its channel keeps, the tables of its store, and
-// what the runtime has not given back.
+// like allows for what an idle process may have more than a fresh one: the messages that its channel keeps, and the tables of its store.
 func (h held) like(fresh held) bool {
-	return h.goroutines <= fresh.goroutines+3 && h.files <= fresh.files+3 && h.heap <= fresh.heap+48<<20
+	return h.goroutines <= fresh.goroutines+3 && h.files <= fresh.files+3 && h.sessions == 0 && h.heap <= fresh.heap+16<<20
 }
 
 func middle(all []held) held {
@@ -249,7 +253,7 @@ func middle(all []held) held {
 		sum.rss, sum.heap, sum.goroutines, sum.files = sum.rss+h.rss, sum.heap+h.heap, sum.goroutines+h.goroutines, sum.files+h.files
 	}
 	n := len(all)
-	return held{sum.rss / int64(n), sum.heap / int64(n), sum.goroutines / n, sum.files / n}
+	return held{rss: sum.rss / int64(n), heap: sum.heap / int64(n), goroutines: sum.goroutines / n, files: sum.files / n}
 }
 
 var adminURL = regexp.MustCompile(`^  Admin +(http\S+)`)
@@ -261,7 +265,16 @@ func (s *soaked) measure() held {
 	return held{
 		rss: value("process_resident_memory_bytes"), heap: value("go_memstats_heap_inuse_bytes"),
 		goroutines: int(value("go_goroutines")), files: int(value("process_open_fds")),
+		sessions: int(value(`baro_connections{transport="socketio_polling"}`)),
 	}
+}
+
+// atRest measures when what nobody holds has been collected.
+func (s *soaked) atRest() held {
+	s.t.Helper()
+	get(s.t, s.admin+"debug/pprof/heap?gc=1")
+	http.DefaultClient.CloseIdleConnections()
+	return s.measure()
 }
 
 // metrics reads all metrics, and tells one.
