@@ -13,7 +13,7 @@ FUZZTIME ?= 20s
 DRIVERLESS := /^(Accept|Dial|NewConn)\.|HTTP2|TLS|NetConn|Reader|Alloc|Simulat|Million
 
 # Tests that weigh memory or count allocations, which the race detector changes: they skip themselves under it.
-RACELESS := ^(TestAllocations|TestIdleSession|TestHostileMemory|TestSimulatedEchoAllocates|TestCompressForLong)$$
+RACELESS := ^(TestAllocations|TestAckAllocations|TestIdleSession|TestHostileMemory|TestSimulatedEchoAllocates|TestCompressForLong)$$
 
 .DEFAULT_GOAL := help
 
