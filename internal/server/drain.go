@@ -210,11 +210,18 @@ func (s *Server) returnAfter() time.Duration {
 	return time.Second + rand.N(s.now().ReconnectWindow)
 }
 
-// enter lets a client in. One that was admitted before the server began to send clients away is sent away here.
+// enter lets a client in that is told nothing first.
 func (s *Server) enter(identity *clients.Identity, h clients.Hello, link clients.Link) (*clients.Client, error) {
 	c, err := s.registry.Enter(identity, h, link)
-	if err == nil && s.isLeaving() {
-		c.Disconnect(clients.Stopping(s.returnAfter()))
+	if err == nil {
+		s.sendOn(c)
 	}
 	return c, err
+}
+
+// sendOn sends a client away that was admitted before the server began to do so with all.
+func (s *Server) sendOn(c *clients.Client) {
+	if s.isLeaving() {
+		c.Disconnect(clients.Stopping(s.returnAfter()))
+	}
 }

@@ -284,3 +284,28 @@ func TestPollsLeave(t *testing.T) {
 		t.Errorf("%d polls were answered in the first half, %d in the second", early, late)
 	}
 }
+
+// Who comes in the moment in which the server begins to stop is told that it is connected, and then to go.
+func TestConnectedBeforeDisconnect(t *testing.T) {
+	for range 20 {
+		s := start(t, Config{DrainWindow: time.Second})
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				c, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(s.URLs()[0], "http")+"ws", nil)
+				if err != nil {
+					return // it was refused
+				}
+				defer c.CloseNow()
+				if m, err := c.Read(t.Context()); err == nil && !strings.HasPrefix(string(m.Data), `{"connected":`) {
+					t.Errorf("it begins with %s", m.Data)
+				}
+			})
+		}
+		eventually(t, "somebody is there", func() bool { n, _ := s.registry.Len(); return n > 0 })
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	}
+}

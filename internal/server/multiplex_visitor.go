@@ -42,7 +42,7 @@ type welcome struct {
 // connection.
 func (v *visitor) enter(identity *clients.Identity, r reply) (entered bool) {
 	v.gate.Lock()
-	client, err := v.server.enter(identity, v.coming.hello, v)
+	client, err := v.server.registry.Enter(identity, v.coming.hello, v)
 	if err != nil {
 		v.gate.Unlock()
 		v.turnAway(&v.coming.hello, r, err)
@@ -58,6 +58,7 @@ func (v *visitor) enter(identity *clients.Identity, r reply) (entered bool) {
 		v.say(push{Connected: w})
 	}
 	v.gate.Unlock()
+	v.server.sendOn(v.client)
 	v.client.Begin(v.socket.Context())
 	return true
 }
@@ -142,7 +143,9 @@ func (v *visitor) send(p *ws.PreparedMessage) {
 // Close implements [clients.Link]. The reason of the close frame is the code, a colon and the text.
 func (v *visitor) Close(why clients.Reason) {
 	if why.After > 0 {
+		v.gate.Lock()
 		v.say(push{Disconnect: newClosing(why)})
+		v.gate.Unlock()
 	}
 	_ = v.socket.Close(ws.StatusCode(why.Number), why.Code+": "+why.Text)
 }
