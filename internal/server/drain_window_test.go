@@ -297,8 +297,12 @@ func TestConnectedBeforeDisconnect(t *testing.T) {
 					return // it was refused
 				}
 				defer c.CloseNow()
-				if m, err := c.Read(t.Context()); err == nil && !strings.HasPrefix(string(m.Data), `{"connected":`) {
+				m, err := c.Read(t.Context())
+				if err == nil && !strings.HasPrefix(string(m.Data), `{"connected":`) {
 					t.Errorf("it begins with %s", m.Data)
+				}
+				for err == nil { // it stays until it is told to go
+					_, err = c.Read(t.Context())
 				}
 			})
 		}
