@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"baro.dev/engineio"
@@ -14,7 +15,7 @@ import (
 // Who is refused, and why, is told to OnConnectionError and the log, once.
 func TestOnConnectionError(t *testing.T) {
 	denied := errors.New("not you")
-	var log bytes.Buffer
+	var log lockedBuffer
 	e := calm()
 	e.Options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e.Options.AllowEIO3 = false
@@ -78,7 +79,7 @@ func TestOnConnectionError(t *testing.T) {
 
 // The first refusal of a foreign origin is a warning that names the option; then the log is left in peace for a while.
 func TestCrossOriginWarning(t *testing.T) {
-	var log bytes.Buffer
+	var log lockedBuffer
 	e := calm()
 	e.Options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	s := open(t, e)
@@ -115,4 +116,28 @@ func TestInvalidOptions(t *testing.T) {
 			}()
 		}
 	}
+}
+
+// lockedBuffer is written by whoever logs, and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *lockedBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
