@@ -182,7 +182,7 @@ func main() {
 	} {
 		t.Run(test.language, func(t *testing.T) {
 			if _, err := exec.LookPath(test.command[0]); err != nil {
-				if test.language != "php" {
+				if test.language != "php" || os.Getenv("CI") == "true" {
 					t.Fatal(err)
 				}
 				t.Skip(err)
