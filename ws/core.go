@@ -102,7 +102,7 @@ const (
 	working                      // a goroutine handles messages
 	opening                      // OnOpen has not returned
 	departed                     // nothing can be subscribed to any more
-	corked                       // what is sent may leave with what follows: Socket.Cork
+	corked                       // what is sent may leave with what follows: Cork
 	halted                       // nothing is to be read: Socket.Pause
 	putOff                       // the input waits, and is a copy
 	halved                       // the descriptor is closed, or OnClose has returned

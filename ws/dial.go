@@ -36,6 +36,9 @@ type DialOptions struct {
 	ProxyHeader http.Header
 	// DialContext connects to the host or its proxy; network is "tcp" or "unix". The default is a net.Dialer's.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Wrap, if set, is given each connection when it is made, before the opening handshake and above TLS, and returns what is used in its
+	// place: for whoever wants to see, or to shape, what passes. Closing that must close the connection, or end its Read and Write.
+	Wrap func(net.Conn) net.Conn
 	// MaxRedirects is how many redirects are followed. 0 means 5, a negative value none. A redirect from wss to ws
 	// is never followed, and Authorization, Cookie and other secrets of Header go to the first host alone.
 	MaxRedirects int
@@ -57,7 +60,8 @@ const defaultMaxRedirects = 5
 //
 // ctx and Limits.HandshakeTimeout bound the dialling and the opening handshake; afterwards ctx has no effect on the
 // connection. If the server answered, the response is returned, with an error too; up to 1 KiB of its body can be
-// read, and nothing needs to be closed. An answer that is not a handshake is a *HandshakeError.
+// read, and nothing needs to be closed. An answer that is not a handshake is a *HandshakeError, the refusal of a
+// proxy a *ProxyError.
 func Dial(ctx context.Context, rawURL string, opts *DialOptions) (*Conn, *http.Response, error) {
 	if opts == nil {
 		opts = new(DialOptions)
@@ -146,6 +150,9 @@ func (o *DialOptions) dialOnce(ctx context.Context, config *dialer.Config, targe
 	nc, err := config.Dial(ctx, target)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ws: %w", err)
+	}
+	if o.Wrap != nil {
+		nc = o.Wrap(nc)
 	}
 	stop := context.AfterFunc(ctx, func() { giveUp(nc) })
 	c, resp, err := o.shake(nc, req, offer)

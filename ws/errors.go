@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 
+	"baro.dev/ws/internal/dialer"
 	"baro.dev/ws/internal/frame"
 	"baro.dev/ws/internal/handshake"
 )
@@ -75,6 +76,9 @@ func CloseStatus(err error) StatusCode {
 // HandshakeError says why an opening handshake was refused: by Accept and Server with the status that was answered,
 // by Dial with the response that came. The header or parameter at fault is named in Reason.
 type HandshakeError = handshake.Error
+
+// ProxyError is that a proxy of HTTP refuses to carry the connection, by a status: 407 wants credentials, which the user of the proxy's URL has.
+type ProxyError = dialer.ProxyError
 
 // violation turns what the parser found into the error of the connection.
 func violation(err error) *CloseError {

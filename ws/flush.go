@@ -2,6 +2,18 @@ package ws
 
 import "baro.dev/ws/internal/frame"
 
+// Cork has what is sent from now on, by whomever, wait for what follows, to leave in one write with it: until Uncork,
+// until 16 KiB wait, or for about a millisecond. Inside a handler of a Server what is sent while more messages wait is held back like
+// that anyway.
+func (c *core) Cork() { c.flags.set(corked) }
+
+// Uncork ends Cork: what was held back leaves.
+func (c *core) Uncork() {
+	c.flags.clear(corked)
+	c.mu.Lock()
+	c.flushLocked()
+}
+
 // direct reports whether a frame can be written right now: nothing is queued, nobody is writing, and nothing else is
 // about to be sent with it. mu is held.
 func (c *core) direct() bool {

@@ -39,18 +39,6 @@ func (s *Socket) Ping() error {
 	return s.ping(nil)
 }
 
-// Cork has what is sent from now on, by whomever, wait for what follows, to leave in one write with it: until Uncork,
-// until 16 KiB wait, or for about a millisecond. Inside a handler what is sent while more messages wait is held back like
-// that anyway.
-func (s *Socket) Cork() { s.flags.set(corked) }
-
-// Uncork ends Cork: what was held back leaves.
-func (s *Socket) Uncork() {
-	s.flags.clear(corked)
-	s.mu.Lock()
-	s.flushLocked()
-}
-
 // Pause has no more input read until Resume, so that whoever hands messages on to others can let the peer wait. A handler of
 // a server that is Inline is not called again before that; others still get what has been read. The peer is not expected to
 // answer meanwhile, and the idle timeout does not run.

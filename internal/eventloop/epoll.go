@@ -39,6 +39,18 @@ const (
 
 // NewEpoll returns a Kernel over a new epoll instance.
 func NewEpoll() (Kernel, error) {
+	k, err := newEpoll()
+	if err != nil {
+		return nil, err
+	}
+	if err := k.start(); err != nil {
+		k.Release()
+		return nil, err
+	}
+	return k, nil
+}
+
+func newEpoll() (*epoll, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("eventloop: epoll_create1: %w", err)
@@ -48,12 +60,7 @@ func NewEpoll() (Kernel, error) {
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("eventloop: eventfd2: %w", errno)
 	}
-	k := &epoll{fd: fd, wakeFd: int(wake)}
-	if err := k.start(); err != nil {
-		k.Release()
-		return nil, err
-	}
-	return k, nil
+	return &epoll{fd: fd, wakeFd: int(wake)}, nil
 }
 
 func (k *epoll) start() (err error) {

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,7 +20,7 @@ type Authority struct {
 	Certificate *x509.Certificate
 	PEM         []byte
 	key         *ecdsa.PrivateKey
-	serial      int64
+	serial      atomic.Int64
 	revoked     []x509.RevocationListEntry
 }
 
@@ -38,12 +39,11 @@ func NewAuthority(t testing.TB, name string) *Authority {
 }
 
 // Issue makes a certificate for a client or a server of a name, valid for 90 days, as change wants it; nil: as it is. The serial numbers of
-// one authority go up by one.
+// one authority go up by one. It may be called from any goroutine.
 func (a *Authority) Issue(t testing.TB, name string, change func(*x509.Certificate)) (cert, key []byte) {
 	t.Helper()
-	a.serial++
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1000 + a.serial), Subject: pkix.Name{CommonName: name},
+		SerialNumber: big.NewInt(1000 + a.serial.Add(1)), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 90),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
