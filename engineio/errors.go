@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"baro.dev/engineio/internal/frame"
 )
 
 // Reason says why a session ended, in the words of the official server.
@@ -37,6 +39,10 @@ func (e *CloseError) Unwrap() error { return e.Err }
 
 // ErrClosed is what sending returns when the session has ended or is ending.
 var ErrClosed = errors.New("engineio: session is closed")
+
+// ErrFrame is why a session over a stream ends whose client sends what is no frame, or one that is larger than
+// Options.MaxHTTPBufferSize.
+var ErrFrame = frame.ErrMalformed
 
 var errGoexit = errors.New("engineio: handler ended its goroutine")
 

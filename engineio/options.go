@@ -57,6 +57,12 @@ type Options struct {
 	// GenerateID returns the id of a new session (engine.generateId): a secret that nobody can guess. nil: 20 characters of 120
 	// random bits.
 	GenerateID func(r *http.Request) string
+	// Elsewhere is asked about the requests for a session that this server does not have, when all else about them is right: polls, POSTs and
+	// the openings of WebSockets. The handler that it returns answers in its place: it hands the request to the server that GenerateID
+	// has named in the id, say, so that a balancer need not send all requests of a session to one server. The header of the answer is that
+	// handler's, CORS included. nil, and a nil handler: such a session is unknown. It may block. A client that asks for WebTransport
+	// stays on the transport that it has when it comes to another server.
+	Elsewhere func(sid string) http.Handler
 	// Headers is called before an answer to polling leaves, and may add to its header; initial is true for that to the
 	// handshake (the events headers and initial_headers). It is called for the handshake of a WebSocket, too.
 	Headers func(h http.Header, r *http.Request, initial bool)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -111,6 +112,10 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	var header http.Header
+	if e.set.Elsewhere != nil {
+		header = w.Header().Clone()
+	}
 	if e.set.CORS.Handle(w, r) {
 		return // it was a preflight
 	}
@@ -123,6 +128,12 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, err := e.check(r, q, upgrade)
 	switch {
 	case err != nil:
+		if h := e.elsewhere(q, err); h != nil {
+			clear(w.Header()) // CORS is the other's
+			maps.Copy(w.Header(), header)
+			h.ServeHTTP(w, r)
+			return
+		}
 		e.refuse(w, r, err)
 	case upgrade:
 		e.serveWebSocket(w, r, q, s)
@@ -136,6 +147,14 @@ func (e *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
+}
+
+// elsewhere returns what answers for a session of another server, nil if nothing does.
+func (e *Server) elsewhere(q query, err *ConnectionError) http.Handler {
+	if e.set.Elsewhere == nil || err.Code != UnknownSession {
+		return nil
+	}
+	return e.set.Elsewhere(q.sid)
 }
 
 // isOurs says whether a path is that of the server.

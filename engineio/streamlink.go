@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"baro.dev/engineio/internal/frame"
 	"baro.dev/engineio/internal/payload"
 	"baro.dev/internal/crew"
 	"baro.dev/ws"
@@ -22,7 +23,7 @@ type streamLink struct {
 	crew   *crew.Crew
 	limit  int            // of bytes that may wait
 	format payload.Format // does not change once there is a session
-	frames frames         // of the goroutine that reads
+	frames frame.Reader   // of the goroutine that reads
 	done   chan struct{}  // closed with the stream
 
 	mu      sync.Mutex
@@ -46,7 +47,7 @@ func newStreamLink(e *Server, stream io.ReadWriteCloser, remote net.Addr) *strea
 		remote: remote,
 		crew:   &e.crew,
 		limit:  e.set.MaxBuffered,
-		frames: frames{r: stream, max: e.set.MaxHTTPBufferSize},
+		frames: frame.Reader{R: stream, Max: e.set.MaxHTTPBufferSize},
 		done:   make(chan struct{}),
 	}
 	l.readers.L = &l.mu
@@ -60,7 +61,7 @@ func (l *streamLink) next() (ws.Message, error) {
 		l.readers.Wait()
 	}
 	l.mu.Unlock()
-	binary, data, err := l.frames.next()
+	binary, data, err := l.frames.Next()
 	if err == nil && !binary && !utf8.Valid(data) {
 		err = fmt.Errorf("%w: text that is not UTF-8", ErrFrame)
 	}
@@ -104,10 +105,10 @@ func (l *streamLink) lost(s *Session, err error) {
 
 func (l *streamLink) send(p payload.Packet, _ bool) error {
 	l.mu.Lock()
-	if err := l.admit(frameLength(l.format, p), p.Type); err != nil {
+	if err := l.admit(frame.Length(l.format, p), p.Type); err != nil {
 		return err
 	}
-	l.out = appendFrame(l.out, l.format, p)
+	l.out = frame.Append(l.out, l.format, p)
 	l.write()
 	l.mu.Unlock()
 	return nil
@@ -116,14 +117,14 @@ func (l *streamLink) send(p payload.Packet, _ bool) error {
 func (l *streamLink) sendAll(messages []Message) error {
 	size := 0
 	for i := range messages {
-		size += frameLength(l.format, messages[i].packet())
+		size += frame.Length(l.format, messages[i].packet())
 	}
 	l.mu.Lock()
 	if err := l.admit(size, payload.Message); err != nil {
 		return err
 	}
 	for i := range messages {
-		l.out = appendFrame(l.out, l.format, messages[i].packet())
+		l.out = frame.Append(l.out, l.format, messages[i].packet())
 	}
 	l.write()
 	l.mu.Unlock()
@@ -188,7 +189,7 @@ func (l *streamLink) Work() {
 			l.fail(err)
 		}
 		spare = nil
-		if cap(b) <= keepFrameBuffer {
+		if cap(b) <= frame.KeepBuffer {
 			spare = b[:0]
 		}
 	}
@@ -272,7 +273,7 @@ func (p *Prepared) stream(format payload.Format) []byte {
 	s := &p.streams[format]
 	s.once.Do(func() {
 		for i := range p.messages {
-			s.all = appendFrame(s.all, format, p.messages[i].packet())
+			s.all = frame.Append(s.all, format, p.messages[i].packet())
 		}
 	})
 	return s.all

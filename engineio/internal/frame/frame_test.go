@@ -1,4 +1,4 @@
-package engineio
+package frame
 
 import (
 	"bytes"
@@ -20,9 +20,9 @@ type sent struct {
 	data   string
 }
 
-func read(f *frames) (all []sent, err error) {
+func read(f *Reader) (all []sent, err error) {
 	for {
-		isBinary, data, err := f.next()
+		isBinary, data, err := f.Next()
 		if err != nil {
 			return all, err
 		}
@@ -45,12 +45,12 @@ func TestFrames(t *testing.T) {
 		var want []sent
 		for _, p := range packets() {
 			before := len(stream)
-			stream = appendFrame(stream, format, p)
+			stream = Append(stream, format, p)
 			f := format
 			if p.Binary && len(p.Data) == 0 {
 				f = payload.V4Base64
 			}
-			if n := frameLength(f, p); len(stream)-before > n+maxFrameHeader {
+			if n := Length(f, p); len(stream)-before > n+maxFrameHeader {
 				t.Errorf("%v %v: %d bytes, said to be %d", format, p.Type, len(stream)-before, n)
 			}
 			want = append(want, sent{f.IsBinary(p), string(f.AppendMessage(nil, p))})
@@ -62,7 +62,7 @@ func TestFrames(t *testing.T) {
 			"with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
 		}
 		for name, r := range readers {
-			got, err := read(&frames{r: r, max: 200_000})
+			got, err := read(&Reader{R: r, Max: 200_000})
 			if err != io.EOF || len(got) != len(want) {
 				t.Fatalf("%v, %s: %d frames of %d, %v", format, name, len(got), len(want), err)
 			}
@@ -80,7 +80,7 @@ func TestFramesCut(t *testing.T) {
 	var stream []byte
 	ends := map[int]int{0: 0} // whole frames by where they end
 	for i, n := range []int{1, 125, 126, 300, 66_000} {
-		stream = appendFrame(stream, payload.V4, payload.Packet{Type: payload.Message, Binary: true, Data: make([]byte, n)})
+		stream = Append(stream, payload.V4, payload.Packet{Type: payload.Message, Binary: true, Data: make([]byte, n)})
 		ends[len(stream)] = i + 1
 	}
 	whole := 0
@@ -93,7 +93,7 @@ func TestFramesCut(t *testing.T) {
 		if between {
 			whole, want = n, io.EOF
 		}
-		got, err := read(&frames{r: bytes.NewReader(stream[:cut]), max: 100_000})
+		got, err := read(&Reader{R: bytes.NewReader(stream[:cut]), Max: 100_000})
 		if err != want || len(got) != whole {
 			t.Fatalf("cut at %d: %d frames, %v; want %d, %v", cut, len(got), err, whole, want)
 		}
@@ -127,8 +127,8 @@ func TestFramesMalformed(t *testing.T) {
 		"binary, limit exceeded": {append([]byte{frameBinary | frameLength64}, length64(limit + 1)[1:]...), false},
 	}
 	for name, tt := range tests {
-		got, err := read(&frames{r: io.MultiReader(bytes.NewReader(tt.head), strings.NewReader(strings.Repeat("x", limit))), max: limit})
-		if malformed := errors.Is(err, ErrFrame) && len(got) == 0; malformed == tt.ok {
+		got, err := read(&Reader{R: io.MultiReader(bytes.NewReader(tt.head), strings.NewReader(strings.Repeat("x", limit))), Max: limit})
+		if malformed := errors.Is(err, ErrMalformed) && len(got) == 0; malformed == tt.ok {
 			t.Errorf("%s: %d frames, %v", name, len(got), err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestFramesClaim(t *testing.T) {
 	const n = 100
 	for range n {
 		head := binary.BigEndian.AppendUint64([]byte{frameLength64}, 1<<30)
-		if _, err := read(&frames{r: io.MultiReader(bytes.NewReader(head), strings.NewReader("a little")), max: 1 << 30}); err != io.ErrUnexpectedEOF {
+		if _, err := read(&Reader{R: io.MultiReader(bytes.NewReader(head), strings.NewReader("a little")), Max: 1 << 30}); err != io.ErrUnexpectedEOF {
 			t.Fatal(err)
 		}
 	}
@@ -153,20 +153,20 @@ func TestFramesClaim(t *testing.T) {
 
 // A large frame's buffer is not kept.
 func TestFramesLetGo(t *testing.T) {
-	stream := appendFrame(nil, payload.V4, payload.Packet{Binary: true, Data: make([]byte, 1<<20)})
-	f := frames{r: bytes.NewReader(stream), max: 1 << 20}
-	if _, _, err := f.next(); err != nil || len(f.buf) < 1<<20 {
+	stream := Append(nil, payload.V4, payload.Packet{Binary: true, Data: make([]byte, 1<<20)})
+	f := Reader{R: bytes.NewReader(stream), Max: 1 << 20}
+	if _, _, err := f.Next(); err != nil || len(f.buf) < 1<<20 {
 		t.Fatal(len(f.buf), err)
 	}
-	if _, _, err := f.next(); err != io.EOF || len(f.buf) > keepFrameBuffer {
+	if _, _, err := f.Next(); err != io.EOF || len(f.buf) > KeepBuffer {
 		t.Fatal(len(f.buf), err)
 	}
 }
 
 // A reader that neither reads nor fails is given up.
 func TestFramesNoProgress(t *testing.T) {
-	f := frames{r: idle{}, max: 10}
-	if _, _, err := f.next(); err != io.ErrNoProgress {
+	f := Reader{R: idle{}, Max: 10}
+	if _, _, err := f.Next(); err != io.ErrNoProgress {
 		t.Error(err)
 	}
 }
@@ -177,11 +177,11 @@ func (idle) Read([]byte) (int, error) { return 0, nil }
 
 // Small frames cost no allocation.
 func TestFramesAllocs(t *testing.T) {
-	stream := appendFrame(nil, payload.V4, payload.Packet{Type: payload.Message, Data: []byte("hello")})
+	stream := Append(nil, payload.V4, payload.Packet{Type: payload.Message, Data: []byte("hello")})
 	r := &again{stream}
-	f := frames{r: r, max: 100}
+	f := Reader{R: r, Max: 100}
 	if n := testing.AllocsPerRun(1000, func() {
-		if _, _, err := f.next(); err != nil {
+		if _, _, err := f.Next(); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 0 {
@@ -197,14 +197,14 @@ func (a *again) Read(p []byte) (int, error) { return copy(p, a.data), nil }
 func BenchmarkFrames(b *testing.B) {
 	for name, n := range map[string]int{"32 B": 32, "64 KiB": 64 << 10} {
 		b.Run(name, func(b *testing.B) {
-			stream := appendFrame(nil, payload.V4, payload.Packet{Binary: true, Data: make([]byte, n)})
+			stream := Append(nil, payload.V4, payload.Packet{Binary: true, Data: make([]byte, n)})
 			var r bytes.Reader
-			f := frames{r: &r, max: 1 << 20}
+			f := Reader{R: &r, Max: 1 << 20}
 			b.ReportAllocs()
 			b.SetBytes(int64(n))
 			for b.Loop() {
 				r.Reset(stream)
-				if _, _, err := f.next(); err != nil {
+				if _, _, err := f.Next(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -218,7 +218,7 @@ func FuzzFrames(f *testing.F) {
 		const limit = 1000
 		want, wantErr := referenceFrames(stream, limit)
 		for name, r := range map[string]io.Reader{"whole": bytes.NewReader(stream), "by byte": iotest.OneByteReader(bytes.NewReader(stream))} {
-			in := &frames{r: r, max: limit}
+			in := &Reader{R: r, Max: limit}
 			got, err := read(in)
 			if !errors.Is(err, wantErr) || len(got) != len(want) {
 				t.Fatalf("%s: %d frames, %v; want %d, %v", name, len(got), err, len(want), wantErr)
@@ -259,7 +259,7 @@ func referenceFrames(b []byte, limit uint64) (all []sent, err error) {
 		}
 		switch {
 		case n < least || n > limit:
-			return all, ErrFrame
+			return all, ErrMalformed
 		case n > uint64(len(b)):
 			return all, io.ErrUnexpectedEOF
 		}

@@ -1,4 +1,5 @@
-package engineio
+// Package frame reads and writes the frames of Engine.IO over a stream, as WebTransport has one.
+package frame
 
 import (
 	"encoding/base64"
@@ -11,9 +12,8 @@ import (
 	"baro.dev/engineio/internal/payload"
 )
 
-// ErrFrame is why a session over a stream ends whose client sends what is no frame, or one that is larger than
-// Options.MaxHTTPBufferSize.
-var ErrFrame = errors.New("engineio: malformed frame")
+// ErrMalformed is what is no frame, or one that is larger than it may be.
+var ErrMalformed = errors.New("engineio: malformed frame")
 
 // A frame carries a packet over a stream: a byte that says whether it is binary and how long it is, more bytes of the length
 // if there is no room for it, and what would be the payload of a WebSocket message.
@@ -29,24 +29,25 @@ const (
 const (
 	// frameBuffer is how much is read at once.
 	frameBuffer = 2 << 10
-	// keepFrameBuffer is how large a buffer is kept.
-	keepFrameBuffer = 64<<10 + maxFrameHeader
+	// KeepBuffer is how large a buffer is kept.
+	KeepBuffer = 64<<10 + maxFrameHeader
 )
 
-// frames reads the frames of a stream. Its buffer grows with what comes, whatever length a frame claims to have.
-type frames struct {
-	r     io.Reader
-	max   int64 // length of a frame
+// Reader reads the frames of a stream. Its buffer grows with what comes, whatever length a frame claims to have.
+type Reader struct {
+	R   io.Reader
+	Max int64 // length of a frame
+
 	buf   []byte
 	begin int // of what has been read, and is for the next frame
 	end   int
 }
 
-// next returns the next frame, which is lent until the next call. Between two frames the stream may end: io.EOF.
-func (f *frames) next() (isBinary bool, data []byte, err error) {
+// Next returns the next frame, which is lent until the next call. Between two frames the stream may end: io.EOF.
+func (f *Reader) Next() (isBinary bool, data []byte, err error) {
 	if f.begin == f.end {
 		f.begin, f.end = 0, 0
-		if len(f.buf) > keepFrameBuffer {
+		if len(f.buf) > KeepBuffer {
 			f.buf = nil
 		}
 	}
@@ -72,9 +73,9 @@ func (f *frames) next() (isBinary bool, data []byte, err error) {
 	}
 	switch {
 	case length < shortest:
-		return false, nil, fmt.Errorf("%w: length %d in %d bytes", ErrFrame, length, header)
-	case length > uint64(min(f.max, math.MaxInt-maxFrameHeader)):
-		return false, nil, fmt.Errorf("%w: length %d is more than %d", ErrFrame, length, f.max)
+		return false, nil, fmt.Errorf("%w: length %d in %d bytes", ErrMalformed, length, header)
+	case length > uint64(min(f.Max, math.MaxInt-maxFrameHeader)):
+		return false, nil, fmt.Errorf("%w: length %d is more than %d", ErrMalformed, length, f.Max)
 	}
 	if err := f.need(header + int(length)); err != nil {
 		return false, nil, err
@@ -85,12 +86,12 @@ func (f *frames) next() (isBinary bool, data []byte, err error) {
 }
 
 // need reads until n bytes of the next frame are there.
-func (f *frames) need(n int) error {
+func (f *Reader) need(n int) error {
 	for idle := 0; f.end-f.begin < n; {
 		if f.end == len(f.buf) {
 			f.room(n)
 		}
-		k, err := f.r.Read(f.buf[f.end:])
+		k, err := f.R.Read(f.buf[f.end:])
 		f.end += k
 		switch {
 		case k > 0:
@@ -109,7 +110,7 @@ func (f *frames) need(n int) error {
 }
 
 // room makes room for more of a frame of which n bytes are needed: as much again as has come.
-func (f *frames) room(n int) {
+func (f *Reader) room(n int) {
 	rest := f.buf[f.begin:f.end]
 	if f.begin == 0 {
 		f.buf = make([]byte, max(frameBuffer, min(n, 2*len(rest))))
@@ -117,8 +118,8 @@ func (f *frames) room(n int) {
 	f.begin, f.end = 0, copy(f.buf, rest)
 }
 
-// frameLength returns how long the payload of p's frame is.
-func frameLength(format payload.Format, p payload.Packet) int {
+// Length returns how long the payload of p's frame is.
+func Length(format payload.Format, p payload.Packet) int {
 	switch {
 	case format.IsBinary(p):
 		return len(p.Data)
@@ -128,8 +129,8 @@ func frameLength(format payload.Format, p payload.Packet) int {
 	return 1 + len(p.Data)
 }
 
-// appendFrame appends the frame of p to dst.
-func appendFrame(dst []byte, format payload.Format, p payload.Packet) []byte {
+// Append appends the frame of p to dst.
+func Append(dst []byte, format payload.Format, p payload.Packet) []byte {
 	if p.Binary && len(p.Data) == 0 {
 		format = payload.V4Base64 // no frame is empty
 	}
@@ -137,7 +138,7 @@ func appendFrame(dst []byte, format payload.Format, p payload.Packet) []byte {
 	if format.IsBinary(p) {
 		first = frameBinary
 	}
-	switch n := frameLength(format, p); {
+	switch n := Length(format, p); {
 	case n < frameLength16:
 		dst = append(dst, first|byte(n))
 	case n <= math.MaxUint16:
