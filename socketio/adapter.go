@@ -27,7 +27,8 @@ type Adapter interface {
 	// BroadcastWithAck sends an event, whose ID it chooses. It calls clients with the number of clients that were sent the
 	// event, once for each server, and answer for each of them: with its acknowledgement, or an error if there will be none.
 	// Neither blocks; they may be called by any goroutine, until stop has returned. stop is called when it is not
-	// waited for longer.
+	// waited for longer. As long as it is not known how many clients other servers have, one is counted for these: clients(1)
+	// before it returns, and clients(-1) when all have told, or answer with the error that says who has not.
 	BroadcastWithAck(p *parser.Packet, o *BroadcastOptions, clients func(n int), answer func(Args, error)) (stop func(), err error)
 
 	// Sockets returns the ids of the sockets of this server that are in any of the rooms; without rooms, of all.

@@ -202,7 +202,7 @@ func (c *client) newSocket(n *Namespace, auth parser.Value) *Socket {
 		s.recover(auth)
 	}
 	if s.id == "" {
-		s.id = newID()
+		s.id = n.newID()
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package socketio
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrDisconnected is what sending to a socket returns that has been disconnected, and what waiting for its answer ends with.
@@ -46,6 +47,24 @@ func (e *PartialError) Error() string {
 
 // Unwrap returns e.Err.
 func (e *PartialError) Unwrap() error { return e.Err }
+
+// ServersError says that not all servers of a cluster have answered. It comes with the answers of those that have.
+type ServersError struct {
+	Answered, Missing int
+	Servers           []string // the ids of those that have not, where it is known who there is
+	Err               error    // why they were not waited for longer
+}
+
+func (e *ServersError) Error() string {
+	who := ""
+	if len(e.Servers) > 0 {
+		who = " (" + strings.Join(e.Servers, ", ") + ")"
+	}
+	return fmt.Sprintf("socketio: %d of %d servers have not answered%s: %v", e.Missing, e.Answered+e.Missing, who, e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *ServersError) Unwrap() error { return e.Err }
 
 // Reason says why a socket was disconnected, in the words of the official server.
 type Reason string

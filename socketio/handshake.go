@@ -55,15 +55,39 @@ func (h *Handshake) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads the handshake of another server.
 func (h *Handshake) UnmarshalJSON(data []byte) error {
 	var auth parser.Value
-	j := handshakeJSON{Auth: &auth}
+	j := struct {
+		*handshakeJSON
+		Headers map[string]lastString `json:"headers"`
+		Query   map[string]lastString `json:"query"`
+	}{handshakeJSON: &handshakeJSON{Auth: &auth}}
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*h = Handshake{http.Header{}, time.UnixMilli(j.Issued), j.Address, j.XDomain, j.Secure, j.URL, j.Query, auth}
+	*h = Handshake{http.Header{}, time.UnixMilli(j.Issued), j.Address, j.XDomain, j.Secure, j.URL, map[string]string{}, auth}
 	for name, value := range j.Headers {
-		h.Headers.Set(name, value)
+		h.Headers.Set(name, string(value))
+	}
+	for name, value := range j.Query {
+		h.Query[name] = string(value)
 	}
 	return nil
+}
+
+// lastString is a string, or the last one of a list: what other servers have of a name that came more than once.
+type lastString string
+
+func (s *lastString) UnmarshalJSON(data []byte) error {
+	var one string
+	if err := json.Unmarshal(data, &one); err == nil {
+		*s = lastString(one)
+		return nil
+	}
+	var all []string
+	err := json.Unmarshal(data, &all)
+	if len(all) > 0 {
+		*s = lastString(all[len(all)-1])
+	}
+	return err
 }
 
 // hello is what is kept of the request of a client, in one string: s for TLS or a dash, the URL, then a line for each header.

@@ -50,6 +50,21 @@ func (m *MemoryAdapter) OnRoom(f func(RoomEvent)) {
 	m.watchers = append(m.watchers, f)
 }
 
+// OnSocket has f called when a socket has come to be on this server (there), before it is connected, and when it has gone, by the
+// goroutine that has caused it; f must not wait. Two of one id may be there for a moment, when a client has come back. It is
+// for adapters that embed m, and to be called while these are made, by Options.Adapter.
+func (m *MemoryAdapter) OnSocket(f func(id string, there bool)) { m.nsp.watch = f }
+
+// PrefixIDs has the ids of new sockets begin with prefix, which has up to 8 of the characters A-Z, a-z, 0-9, - and _, so that a
+// cluster can tell from an id whose it is. Those of clients of protocol 3, and of those that come back, are what they are. It
+// is for adapters that embed m, and to be called while these are made, by Options.Adapter. It panics if prefix is longer.
+func (m *MemoryAdapter) PrefixIDs(prefix string) {
+	if len(prefix) > 8 {
+		panic("socketio: PrefixIDs: longer than 8 characters")
+	}
+	m.nsp.idPrefix = prefix
+}
+
 // Rooms returns the names of the rooms, those of sockets alone not among them, with the number of their sockets.
 func (m *MemoryAdapter) Rooms() map[string]int {
 	m.mu.RLock()
@@ -59,6 +74,22 @@ func (m *MemoryAdapter) Rooms() map[string]int {
 		all[name] = len(r.members)
 	}
 	return all
+}
+
+// Concerns reports whether what is for rooms can be for any socket of this server: whether there is one in any of them, or without
+// rooms one at all. It allocates nothing.
+func (m *MemoryAdapter) Concerns(rooms []string) bool {
+	if len(rooms) == 0 {
+		return m.nsp.Len() > 0
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, name := range rooms {
+		if m.rooms[name] != nil || m.nsp.Socket(name) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Sockets returns ids: see Adapter.

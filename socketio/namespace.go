@@ -17,6 +17,9 @@ type Namespace struct {
 	adapter Adapter
 	log     *packetLog // of the in-memory adapter, for recovery; nil: none
 	acks    atomic.Uint64
+	// Of the adapter, which sets them as it is made: what the ids of sockets begin with, and who is told of these.
+	idPrefix string
+	watch    func(id string, there bool)
 	hooks
 
 	mu     sync.RWMutex // may be taken while the in-memory adapter's is held
@@ -98,13 +101,17 @@ func (n *Namespace) Len() int {
 // enter takes a socket that is being connected. It reports false if the namespace has been removed.
 func (n *Namespace) enter(s *Socket) bool {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	if n.closed {
+		n.mu.Unlock()
 		return false
 	}
 	s.at = int32(len(n.list))
 	n.list = append(n.list, s)
 	n.ids[s.id] = s
+	n.mu.Unlock()
+	if n.watch != nil {
+		n.watch(s.id, true)
+	}
 	return true
 }
 
@@ -122,6 +129,9 @@ func (n *Namespace) leave(s *Socket) {
 	}
 	empty := len(n.list) == 0
 	n.mu.Unlock()
+	if n.watch != nil {
+		n.watch(s.id, false)
+	}
 	if empty && n.dynamic {
 		n.server.emptied(n)
 	}
@@ -137,6 +147,9 @@ func (n *Namespace) closeIfEmpty() bool {
 
 // nextAck returns the next id of an acknowledgement; it is shared by the sockets, so that one packet can be for many.
 func (n *Namespace) nextAck() uint64 { return n.acks.Add(1) - 1 }
+
+// ConnectionStateRecovery returns the options for clients that come back; nil: they begin anew. They are not to be changed.
+func (n *Namespace) ConnectionStateRecovery() *ConnectionStateRecovery { return n.recovery() }
 
 func (n *Namespace) recovery() *ConnectionStateRecovery { return n.server.set.ConnectionStateRecovery }
 

@@ -12,7 +12,8 @@ type returning struct {
 	Offset any `json:"offset"`
 }
 
-// A pid is a secret, then the id of the socket, by which one is found whose end has not been noticed yet.
+// A pid is a secret, then the id of the socket, by which one is found whose end has not been noticed yet. That of a server of Node is
+// a secret alone.
 const pidSecret = 20
 
 // recover finds the session that the client wants to go on with, or else begins one.
@@ -22,7 +23,7 @@ func (s *Socket) recover(auth parser.Value) {
 	if !auth.IsZero() && auth.Decode(&r) == nil {
 		pid, _ := r.PID.(string)
 		offset, ok := r.Offset.(string)
-		if len(pid) > pidSecret && len(pid) <= 2*pidSecret+16 && (ok && offset != "" || r.Offset == nil) {
+		if len(pid) >= pidSecret && len(pid) <= 2*pidSecret+16 && (ok && offset != "" || r.Offset == nil) {
 			s.nsp.expire(pid)
 			if restored := s.nsp.adapter.RestoreSession(pid, offset); restored != nil {
 				s.id, m.pid, s.data, s.recovered = restored.ID, restored.PID, restored.Data, true
@@ -31,7 +32,7 @@ func (s *Socket) recover(auth parser.Value) {
 			}
 		}
 	}
-	s.id = newID()
+	s.id = s.nsp.newID()
 	m.pid = newID() + s.id
 }
 

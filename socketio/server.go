@@ -83,6 +83,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // engineio.Server.Serve.
 func (s *Server) Serve(l net.Listener) error { return s.engine.Serve(l) }
 
+// Parser returns the codec of packets: Options.Parser, or the default one.
+func (s *Server) Parser() parser.Codec { return s.set.Parser }
+
 // Engine returns the server of the layer below.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 

@@ -85,6 +85,9 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
+// newID returns the id of a new socket: with what the adapter wants it to begin with it is as long.
+func (n *Namespace) newID() string { return n.idPrefix + newID()[len(n.idPrefix):] }
+
 // ID returns the id: 20 characters, not secret. It is the name of a room with the socket alone.
 func (s *Socket) ID() string { return s.id }
 

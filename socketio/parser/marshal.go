@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"unsafe"
 
-	"baro.dev/socketio/parser/internal/jsonscan"
+	"baro.dev/socketio/internal/jsonscan"
 )
 
 // AppendGo appends an argument: a value of Go, or a [Value].

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"baro.dev/socketio/parser/internal/jsonscan"
+	"baro.dev/socketio/internal/jsonscan"
 )
 
 func (p *Packet) readPayload(s string, i, attachments int) error {

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"strings"
 
-	"baro.dev/socketio/parser/internal/jsonscan"
+	"baro.dev/socketio/internal/jsonscan"
 )
 
 // A replacer makes copies of values that have a marker in place of each []byte, and shares with the original what

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"baro.dev/socketio/parser/internal/jsonscan"
+	"baro.dev/socketio/internal/jsonscan"
 )
 
 // decode decodes JSON that came, which begins base bytes into its packet and is known to be valid.

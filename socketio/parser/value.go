@@ -1,7 +1,7 @@
 package parser
 
 import (
-	"baro.dev/socketio/parser/internal/jsonscan"
+	"baro.dev/socketio/internal/jsonscan"
 )
 
 // A Value is one argument as it came, not decoded. It never changes, may be kept, and may be used by any number of

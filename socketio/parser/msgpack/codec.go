@@ -125,7 +125,7 @@ func appendValue(b []byte, v parser.Value) ([]byte, error) {
 	if err := t.AppendValue(v); err != nil {
 		return b, err
 	}
-	return appendText(b, t), nil
+	return AppendText(b, t), nil
 }
 
 func (codec) AppendArgument(encoded []parser.Message, argument string) ([]parser.Message, error) {

@@ -8,13 +8,13 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"baro.dev/socketio/internal/jsonscan"
 	"baro.dev/socketio/parser"
-	"baro.dev/socketio/parser/internal/jsonscan"
 )
 
-// appendText translates a JSON value and the binary ones in it. Arrays and maps say first how many elements they have,
+// AppendText translates a JSON value and the binary ones in it. Arrays and maps say first how many elements they have,
 // so it is read twice: that neither needs recursion, and the effort does not depend on the depth.
-func appendText(dst []byte, t *parser.Text) []byte {
+func AppendText(dst []byte, t *parser.Text) []byte {
 	s := unsafe.String(unsafe.SliceData(t.JSON), len(t.JSON)) // for the time of this call
 	sizes := count(s, t.Binaries)
 	binaries := t.Binaries
