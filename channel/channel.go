@@ -14,6 +14,7 @@ type channel struct {
 
 	// Guarded by hub.mu.
 	users        int       // subscriptions, and calls under way; a channel without users may vanish
+	guests       int       // those of them that do not keep it from being idle
 	idleSince    time.Time // since when there were none
 	list         *idleList // where it is linked while there are none
 	loading      *loading  // nil once it has what the store has
@@ -29,9 +30,12 @@ type channel struct {
 	keys    *keys         // nil while there are none
 	wake    chan struct{} // closed by the next publish; nil while nobody waits
 	members *members      // made by the first who joins; it has a lock of its own for what is not mu's
+	peered  *peered       // nil: it has no presence, or there are no peers
+	gone    bool          // it has vanished
 
 	subscribers subscribers // has a lock of its own
 	saving      *saving     // has a lock of its own; nil without a store
+	shared      *shared     // nil without a broker
 }
 
 // keep remembers m as long as the settings say.
@@ -57,7 +61,7 @@ func (c *channel) trim(now time.Time) {
 	c.hub.bytes.Add(c.bytes() - before)
 }
 
-// recentBytes is how much of the history of a channel that a store keeps is in memory, too.
+// recentBytes is how much of the history of a channel that is in the archive is in memory, too.
 const recentBytes = 1 << 20
 
 func (c *channel) drop(now time.Time) {
@@ -80,9 +84,12 @@ func (c *channel) addKey(m *Message, p *pending) {
 	c.keys.add(m, p)
 }
 
-// stored says whether a store has what the channel keeps. The caller holds c.mu.
+// stored says whether what the channel keeps is in the archive. The caller holds c.mu.
 func (c *channel) stored() bool {
-	return c.hub.options.Store != nil && !c.unsaved && c.settings.Load().stored()
+	if c.shared != nil {
+		return c.settings.Load().kept() > 0
+	}
+	return c.hub.archive != nil && !c.unsaved && c.settings.Load().stored()
 }
 
 // bytes is what the channel remembers, in bytes.

@@ -10,7 +10,7 @@
 // # Positions
 //
 // The messages of a channel are numbered from 1. A channel lives from its first use until it has been idle (see below), or
-// for as long as a store knows it; each life has an epoch, a random word, and numbers its messages anew. Epoch and offset together are a [Position]. A reader that
+// for as long as a store, or a broker, knows it; each life has an epoch, a random word, and numbers its messages anew. Epoch and offset together are a [Position]. A reader that
 // comes back with the position of the last message it saw gets exactly what it missed, or the plain fact that it cannot
 // be had ([ErrNotRecoverable]); it never gets a part.
 //
@@ -38,6 +38,16 @@
 // asks for them; a channel that vanishes from memory has lost nothing. Publishers that come at the same time are saved
 // together, and those of one channel do not wait for those of another.
 //
+// # Many processes
+//
+// With a [Broker] a channel is that of all hubs that share it: the broker gives each message its place, and feeds it to the hubs
+// where the channel is read. A channel is followed while it is used, and for half a minute more; publishing alone follows nothing.
+// What was published by a hub it shows at once, unless others have published before that and the feed is yet to bring it. A reader that
+// has seen more than the hub to which it comes waits until that has caught up. When the broker has lost messages those who read the
+// channel are told ([LostSubscriber]).
+//
+// With [Peers], members are those of all hubs: the same connection, or the same user, on two of them is there once.
+//
 // # What is bounded
 //
 // The history of a channel is bounded by count, bytes and age, all channels together by number and bytes ([Options]). A
@@ -48,5 +58,5 @@
 // # Concurrency
 //
 // Everything may be called from any goroutine, except where [Subscriber] says otherwise. Publishing starts no goroutine,
-// and waits for no reader, but for the store. Telling of a member that left takes a goroutine for that moment.
+// and waits for no reader, but for the store or the broker. Telling of a member that left takes a goroutine for that moment.
 package channel

@@ -15,6 +15,9 @@ var (
 	ErrTooManyChannels = errors.New("channel: too many channels")
 	// ErrNotRecoverable means that what follows a position cannot be had, or not all of it: see [NotRecoverableError].
 	ErrNotRecoverable = errors.New("channel: not recoverable")
+	// ErrUncertain means that nobody knows whether a message was published: the broker did not answer in time. With the same
+	// [Message.Key] it can be published again, and is there once.
+	ErrUncertain = errors.New("channel: the broker did not say whether the message was published")
 	// ErrClosed means that [Hub.Close] was called.
 	ErrClosed = errors.New("channel: the hub is closed")
 )

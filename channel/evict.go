@@ -39,6 +39,11 @@ func (h *Hub) evict(c *channel) {
 	defer c.mu.Unlock()
 	h.bytes.Add(-c.bytes())
 	c.history, c.keys = history{}, nil
+	c.gone = true
+	c.unpeer()
+	if c.shared != nil {
+		h.unfollow(c.name)
+	}
 }
 
 // evictOldest makes the channel vanish that was idle for longest, and says whether there was one. The caller holds h.mu.
@@ -83,15 +88,19 @@ func (h *Hub) sweepLater() {
 	if h.sweeper != nil || h.closed {
 		return
 	}
-	h.sweeper = time.AfterFunc(min(max(h.rules.Load().leastAge/4, 10*time.Millisecond), 30*time.Second), h.sweep)
+	most := 30 * time.Second
+	if h.options.Broker != nil {
+		most = unfollowAfter / 4
+	}
+	h.sweeper = time.AfterFunc(min(max(h.rules.Load().leastAge/4, 10*time.Millisecond), most), h.sweep)
 }
 
 // sweep drops the messages past their age, and the channels that were idle for as long.
 func (h *Hub) sweep() {
-	now := time.Now()
+	now, stamp := time.Now(), h.now()
 	for _, c := range h.all() {
 		c.mu.Lock()
-		c.trim(now)
+		c.trim(stamp)
 		c.mu.Unlock()
 	}
 
@@ -112,10 +121,21 @@ func (h *Hub) sweep() {
 	}
 }
 
+// now is the time that messages are stamped with.
+func (h *Hub) now() time.Time {
+	if b := h.options.Broker; b != nil {
+		return b.Now()
+	}
+	return time.Now()
+}
+
 // forgotten says whether an idle channel was idle for as long as it is remembered. The hub's mu is held.
 func (c *channel) forgotten(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.shared != nil {
+		return now.Sub(c.idleSince) >= unfollowAfter
+	}
 	s := c.settings.Load()
 	age, last := s.HistoryAge, s.KeepLast && c.history.count > 0
 	if c.stored() { // and comes back when it is asked for

@@ -118,16 +118,22 @@ func ExampleHub_Join() {
 	ana, _ := hub.Join("room", channel.Now(), visitor{"ana"}, channel.Member{Client: "c1", User: "ana"})
 	defer ana.Close()
 	ben, _ := hub.Join("room", channel.Now(), visitor{"ben"}, channel.Member{Client: "c2", User: "ben"})
-	defer ben.Close()
 
 	// To everybody but who says it.
 	hub.Publish("room", channel.Message{Data: []byte("hello"), User: "ben", Sender: "c2", Exclude: true})
 	here, _ := hub.Presence("room", 0)
 	fmt.Println(here.Users, "users,", here.Clients, "connections")
+
+	// Closing waits for nobody: who is told of it, is told a moment later, but before anybody is who asks.
+	ben.Close()
+	here, _ = hub.Presence("room", 0)
+	fmt.Println(here.Users, "user")
 	// Output:
 	// ana sees ben: there are 2
 	// ana reads: hello
 	// 2 users, 2 connections
+	// ana sees ben: there are 1
+	// 1 user
 }
 
 // A publisher that was not answered publishes again, with the same key.

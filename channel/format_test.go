@@ -169,7 +169,7 @@ func FuzzEnvelope(f *testing.F) {
 		if !json.Valid(envelope) || !utf8.Valid(envelope) {
 			t.Fatalf("not JSON: %q", envelope)
 		}
-		if m.validate() != nil {
+		if m.Validate() != nil {
 			return
 		}
 		var back Message

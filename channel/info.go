@@ -10,24 +10,27 @@ type Info struct {
 	Name string
 	// Position is that of the last message.
 	Position Position
-	// Subscribers is how many subscriptions there are. Of the connections that joined, Clients and Users are as in
-	// [Presence].
+	// Subscribers is how many subscriptions there are, of this hub. Of the connections that joined it, Clients and Users are as in
+	// [Presence]; those of other hubs are among them where the channel has presence.
 	Subscribers, Clients, Users int
 	// Messages and Bytes is what is kept; from [Hub.Channels], what of it is in memory.
 	Messages int
 	Bytes    int64
 }
 
-// Info says how the channel called name stands. One that does not exist has nothing but its name; with a store one is
-// looked for there. The error is [ErrInvalid], [ErrTooManyChannels], [ErrStore] or [ErrClosed].
+// Info says how the channel called name stands. One that does not exist has nothing but its name; with a store or a
+// broker one is looked for there. The error is [ErrInvalid], [ErrTooManyChannels], [ErrStore] or [ErrClosed].
 func (h *Hub) Info(name string) (Info, error) {
 	if err := ValidateName(name); err != nil {
 		return Info{}, err
 	}
 	c := h.acquireLive(name)
 	if c == nil {
-		if h.options.Store == nil {
+		switch {
+		case h.archive == nil:
 			return Info{Name: name}, nil
+		case h.options.Broker != nil:
+			return h.savedInfo(name)
 		}
 		var err error
 		if c, err = h.acquire(name); err != nil {
@@ -40,13 +43,23 @@ func (h *Hub) Info(name string) (Info, error) {
 	stored := c.stored()
 	c.mu.Unlock()
 	if stored {
-		saved, err := h.loadSaved(name, Keep{})
+		saved, err := h.savedInfo(name)
 		if err != nil {
 			return Info{}, err
 		}
-		i.Messages, i.Bytes = saved.Count, saved.Bytes
+		i.Messages, i.Bytes = saved.Messages, saved.Bytes
 	}
 	return i, nil
+}
+
+// savedInfo says what the archive has of a channel.
+func (h *Hub) savedInfo(name string) (Info, error) {
+	saved, err := h.loadSaved(name, Keep{})
+	if err != nil {
+		return Info{}, err
+	}
+	count := min(saved.Count, h.rules.Load().of(name).kept())
+	return Info{Name: name, Position: Position{saved.Epoch, saved.Offset}, Messages: count, Bytes: saved.Bytes}, nil
 }
 
 // Channels says how the channels stand that live and match a pattern: up to limit of them, in the order of their names; 0

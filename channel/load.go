@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// loading is that a channel is being read from the store: whoever uses it waits for that, and nobody holds a lock
+// loading is that a channel is being read from the archive: whoever uses it waits for that, and nobody holds a lock
 // meanwhile.
 type loading struct {
 	ended chan struct{}
@@ -19,7 +19,7 @@ var errLoad = fmt.Errorf("%w: it panicked", ErrStore)
 // loadBytes is about how much of a channel's history comes into memory when the channel does.
 const loadBytes = 64 << 10
 
-// load reads c from the store, for all who wait for it. Where that fails, c was never there.
+// load reads c from the archive, for all who wait for it. Where that fails, c was never there.
 func (h *Hub) load(c *channel, l *loading) {
 	l.err = errLoad
 	defer func() {
@@ -27,6 +27,10 @@ func (h *Hub) load(c *channel, l *loading) {
 		defer h.mu.Unlock()
 		if l.err != nil {
 			delete(h.channels, c.name)
+			c.mu.Lock()
+			c.gone = true
+			c.unpeer()
+			c.mu.Unlock()
 		} else {
 			c.loading = nil
 		}
@@ -35,17 +39,22 @@ func (h *Hub) load(c *channel, l *loading) {
 	settings := c.settings.Load()
 	recent := settings.keep()
 	recent.Bytes = min(recent.Bytes, loadBytes+int64(settings.MaxMessageBytes))
+	if c.shared != nil {
+		l.err = c.follow(recent)
+		return
+	}
 	saved, err := h.loadSaved(c.name, recent)
 	if err != nil {
 		l.err = err
 		return
 	}
-	saved.Recent = contiguous(saved.Recent, saved.Epoch, saved.Offset)
 	keys, err := h.loadKeys(c.name, &saved)
 	if err != nil {
 		l.err = err
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.take(&saved, keys)
 	l.err = nil
 }
@@ -61,22 +70,20 @@ func contiguous(messages []*Message, epoch string, offset uint64) []*Message {
 	return messages
 }
 
-// take has the channel go on from what was saved of it.
+// take has the channel go on from what was saved of it. The caller holds c.mu.
 func (c *channel) take(saved *Saved, keys []*Message) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if saved.Epoch == "" {
 		return
 	}
 	before := c.bytes()
-	c.epoch, c.offset = saved.Epoch, saved.Offset
+	c.epoch, c.offset, c.history = saved.Epoch, saved.Offset, history{}
 	for _, m := range saved.Recent {
 		c.history.append(m)
 	}
 	for _, m := range keys {
 		c.addKey(m, nil)
 	}
-	c.drop(time.Now())
+	c.drop(c.hub.now())
 	c.hub.bytes.Add(c.bytes() - before)
 }
 
@@ -124,42 +131,4 @@ func withKeys(messages []*Message) []*Message {
 		}
 	}
 	return with
-}
-
-// What the hub asks of its store, until it is closed. No lock of a channel is held but for save.
-
-func (h *Hub) save(name string, m *Message, keep Keep, done func(error)) error {
-	h.storing.RLock()
-	defer h.storing.RUnlock()
-	if h.ended {
-		return ErrClosed
-	}
-	h.options.Store.Save(name, m, keep, done)
-	return nil
-}
-
-func (h *Hub) loadSaved(name string, recent Keep) (Saved, error) {
-	h.storing.RLock()
-	defer h.storing.RUnlock()
-	if h.ended {
-		return Saved{}, ErrClosed
-	}
-	saved, err := h.options.Store.Load(name, recent)
-	if err != nil {
-		return Saved{}, fmt.Errorf("%w: loading %q: %w", ErrStore, name, err)
-	}
-	return saved, nil
-}
-
-func (h *Hub) readSaved(name, epoch string, after uint64, maxBytes int) ([]*Message, error) {
-	h.storing.RLock()
-	defer h.storing.RUnlock()
-	if h.ended {
-		return nil, ErrClosed
-	}
-	messages, err := h.options.Store.Read(name, epoch, after, maxBytes)
-	if err != nil {
-		return nil, fmt.Errorf("%w: reading %q: %w", ErrStore, name, err)
-	}
-	return messages, nil
 }

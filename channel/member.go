@@ -3,6 +3,8 @@ package channel
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -21,7 +23,8 @@ type Member struct {
 	Since time.Time
 }
 
-func (m *Member) validate() error {
+// Validate says whether m may be a member. The error is an [*InvalidError]. Peers ask it of what comes from elsewhere.
+func (m *Member) Validate() error {
 	if m.Client == "" {
 		return &InvalidError{What: "client", Reason: "it is empty"}
 	}
@@ -44,13 +47,15 @@ func (m *Member) validate() error {
 // client subscribes anew before its old subscription has ended.
 type member struct {
 	Member
-	subscriptions int
+	subscriptions int // here
+	hubs          int // how many others it is in
 }
 
 // members is who is in a channel. The channel's mu guards it, but for those who left.
 type members struct {
 	byClient map[string]*member
-	users    map[string]int // how many connections each user has; the unknown one is not counted
+	users    map[string]int                // how many connections each user has; the unknown one is not counted
+	hubs     map[string]map[string]*member // those of other hubs, by hub and client
 	left     left
 }
 
@@ -64,6 +69,13 @@ func (s *members) count() (users, clients int) {
 
 // add counts a subscription of m, and says whether it is the first of its connection, and of its user.
 func (s *members) add(m Member) (added *member, joined, first bool) {
+	added, joined, first = s.get(m)
+	added.subscriptions++
+	return added, joined, first
+}
+
+// get finds a member, or makes it.
+func (s *members) get(m Member) (added *member, joined, first bool) {
 	added = s.byClient[m.Client]
 	if added == nil {
 		if s.byClient == nil {
@@ -79,14 +91,18 @@ func (s *members) add(m Member) (added *member, joined, first bool) {
 			first = s.users[m.User] == 1
 		}
 	}
-	added.subscriptions++
 	return added, joined, first
 }
 
 // remove takes a subscription of m away, and says whether it was the last of its connection, and of its user.
 func (s *members) remove(m *member) (gone, last bool) {
 	m.subscriptions--
-	if m.subscriptions > 0 {
+	return s.drop(m)
+}
+
+// drop removes a member that is nowhere any more.
+func (s *members) drop(m *member) (gone, last bool) {
+	if m.subscriptions > 0 || m.hubs > 0 {
 		return false, false
 	}
 	delete(s.byClient, m.Client)
@@ -105,4 +121,85 @@ func (s *members) remove(m *member) (gone, last bool) {
 		s.users = nil
 	}
 	return true, true
+}
+
+// addOf counts a member of another hub.
+func (s *members) addOf(hub string, m Member) (added *member, joined, first bool) {
+	if s.hubs[hub][m.Client] != nil {
+		return nil, false, false
+	}
+	if s.hubs[hub] == nil {
+		if s.hubs == nil {
+			s.hubs = make(map[string]map[string]*member)
+		}
+		s.hubs[hub] = make(map[string]*member)
+	}
+	added, joined, first = s.get(m)
+	added.hubs++
+	s.hubs[hub][m.Client] = added
+	return added, joined, first
+}
+
+// removeOf counts a member of another hub no longer.
+func (s *members) removeOf(hub, client string) (m *member, gone, last bool) {
+	if s == nil || s.hubs[hub][client] == nil {
+		return nil, false, false
+	}
+	m = s.hubs[hub][client]
+	m.hubs--
+	if delete(s.hubs[hub], client); len(s.hubs[hub]) == 0 {
+		delete(s.hubs, hub)
+	}
+	gone, last = s.drop(m)
+	return m, gone, last
+}
+
+// clientsOf is those of another hub.
+func (s *members) clientsOf(hub string) []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(s.hubs[hub]))
+}
+
+// forgetHubs forgets those of all other hubs.
+func (s *members) forgetHubs() {
+	if s == nil {
+		return
+	}
+	for hub := range s.hubs {
+		for _, client := range s.clientsOf(hub) {
+			s.removeOf(hub, client)
+		}
+	}
+}
+
+// here is those who are on this hub.
+func (s *members) here() []Member {
+	if s == nil {
+		return nil
+	}
+	var all []Member
+	for _, m := range s.byClient {
+		if m.subscriptions > 0 {
+			all = append(all, m.Member)
+		}
+	}
+	return all
+}
+
+// countHere is count of those who are on this hub.
+func (s *members) countHere() (users, clients int) {
+	if s == nil || len(s.hubs) == 0 {
+		return s.count()
+	}
+	known := make(map[string]bool)
+	for _, m := range s.byClient {
+		if m.subscriptions > 0 {
+			clients++
+			known[m.User] = true
+		}
+	}
+	delete(known, "")
+	return len(known), clients
 }

@@ -24,7 +24,7 @@ type Message struct {
 	Offset uint64
 	// Epoch is the life of the channel that Offset counts in.
 	Epoch string
-	// Time is when the message was published, by the clock of this process.
+	// Time is when the message was published, by the clock of this process, or of the broker.
 	Time time.Time
 	// ID names the message, as the publisher likes: 1 to [MaxIDBytes] bytes of UTF-8 without control characters. Where
 	// the publisher gives none, it is the message's position in its written form.
@@ -71,8 +71,9 @@ func (m *Message) size() int64 {
 	return int64(len(m.Data) + len(m.ID) + len(m.Event) + len(m.User) + len(m.Key) + messageOverhead)
 }
 
-// validate checks all but the length of the data, which is the channel's matter.
-func (m *Message) validate() error {
+// Validate says whether m may be published, but for the length of its data, which is the channel's matter. The error is an
+// [*InvalidError]. A broker asks it of what comes from elsewhere.
+func (m *Message) Validate() error {
 	if !m.Binary && !utf8.Valid(m.Data) {
 		return &InvalidError{What: "message", Reason: "a text message must be valid UTF-8; publish other bytes as binary"}
 	}

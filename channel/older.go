@@ -1,12 +1,10 @@
 package channel
 
-import "time"
-
-// readBytes is how much is read from the store at a time where the reader sets no bound.
+// readBytes is how much is read from the archive at a time where the reader sets no bound.
 const readBytes = 1 << 20
 
-// readOlder reads from the store what a reader has not seen. No lock is held: meanwhile messages may be published, and the
-// store may drop others. The batch is empty where the store has nothing older than what is in memory, and the reader did
+// readOlder reads from the archive what a reader has not seen. No lock is held: meanwhile messages may be published, and the
+// archive may drop others. The batch is empty where the archive has nothing older than what is in memory, and the reader did
 // not ask for a certain position.
 func (c *channel) readOlder(from From, p place, maxBytes int) (Batch, error) {
 	last := p.position
@@ -20,7 +18,7 @@ func (c *channel) readOlder(from From, p place, maxBytes int) (Batch, error) {
 		if err != nil || saved.Epoch != last.Epoch || saved.Count == 0 {
 			return none, err
 		}
-		after = saved.Offset - uint64(saved.Count)
+		after = saved.Offset - uint64(min(saved.Count, c.settings.Load().kept()))
 	}
 	if maxBytes <= 0 {
 		maxBytes = readBytes
@@ -44,7 +42,7 @@ func (c *channel) readOlder(from From, p place, maxBytes int) (Batch, error) {
 // published, and none past its age. Where one of them is, there are none, or but the others.
 func (c *channel) readable(messages []*Message, after uint64, last Position, others bool) []*Message {
 	s := c.settings.Load()
-	now := time.Now()
+	now := c.hub.now()
 	for i, m := range messages {
 		if m.Epoch != last.Epoch || m.Offset != after+1+uint64(i) || m.Offset > last.Offset {
 			messages = messages[:i]
@@ -65,5 +63,5 @@ func (c *channel) notRecoverable(after, last Position) error {
 	if err != nil {
 		return err
 	}
-	return &NotRecoverableError{Channel: c.name, After: after, Last: last, Kept: saved.Count}
+	return &NotRecoverableError{Channel: c.name, After: after, Last: last, Kept: min(saved.Count, c.settings.Load().kept())}
 }

@@ -10,6 +10,10 @@ type Options struct {
 	Rules []Rule
 	// Store keeps what is published beyond memory and beyond the life of the process; [Hub.Close] closes it. None.
 	Store Store
+	// Broker has the channels be those of all hubs that share it, in place of a Store; [Hub.Close] closes it. None.
+	Broker Broker
+	// Peers has presence be that of the hubs of many processes. None.
+	Peers Peers
 	// OnOccupied is called when a channel gets its first subscriber and when it loses its last, for one channel in order.
 	// It must neither block nor call the hub. None.
 	OnOccupied func(name string, occupied bool)
@@ -26,8 +30,8 @@ type Options struct {
 	// room for a new one; where none is idle, what would make a new one is refused with [ErrTooManyChannels].
 	MaxChannels int
 	// MaxBytes is how many bytes the histories of all channels may take. 256 MiB. Beyond it the channels that were idle
-	// for longest vanish; where none is idle, the one published to gives up its oldest messages. With a store it is but
-	// memory that they vanish from.
+	// for longest vanish; where none is idle, the one published to gives up its oldest messages. With a store or a broker it is
+	// but memory that they vanish from.
 	MaxBytes int64
 	// MaxMessageBytes is how long the data of a message may be. 256 KiB.
 	MaxMessageBytes int

@@ -71,11 +71,20 @@ func newEpoch() string {
 // From says where in a channel a reader begins: [Now], [Last], [Oldest] or [After] a position. The zero From is Now.
 type From struct {
 	kind     fromKind
-	recent   bool // of what is in memory, whatever the store has
+	where    looked
 	position Position
 }
 
 type fromKind uint8
+
+// looked is where a reader's place was looked for already, to no avail.
+type looked uint8
+
+const (
+	asked    looked = 1 + iota // the channel is where its broker has said that it is
+	caughtUp                   // and where it has said so again
+	recent                     // the archive has nothing of it: what is in memory is all
+)
 
 const (
 	fromNow fromKind = iota

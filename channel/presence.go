@@ -11,7 +11,7 @@ import (
 // of who was there before it, nor of what happens while a rule that was replaced keeps it from being told: see
 // [Subscription.Presence].
 //
-// DeliverPresence may be called by a goroutine of the hub, so that its panic ends the program.
+// DeliverPresence may be called by a goroutine of the hub, or of its peers, so that its panic ends the program.
 type PresenceSubscriber interface {
 	Subscriber
 	DeliverPresence(e *PresenceEvent)
@@ -41,6 +41,8 @@ type Presence struct {
 	Members []Member // in no order
 	Users   int      // users that are known, each counted once
 	Clients int      // connections
+	// Missing is the hubs that did not say in time who is there; those who are in none of the others are not among the above.
+	Missing []string
 }
 
 // Join is [Hub.Subscribe] for a connection with an identity: it is in the channel until the subscription is closed, and
@@ -49,7 +51,7 @@ type Presence struct {
 //
 // Joining calls those in the channel that want to be told, as publishing does.
 func (h *Hub) Join(name string, from From, s Subscriber, m Member) (*Subscription, error) {
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return nil, err
 	}
 	if m.Since.IsZero() {
@@ -61,31 +63,48 @@ func (h *Hub) Join(name string, from From, s Subscriber, m Member) (*Subscriptio
 // Presence says who is in the channel called name: up to limit members; 0 is no bound, and below it are none, but the
 // counts. A channel that does not exist has nobody in it.
 //
-// Those who left a moment ago are not in the answer; where nobody was told yet it is done now, as by publishing.
+// Those who left a moment ago are not in the answer; where nobody was told yet it is done now, as by publishing. With
+// [Options.Peers] it is who is there on all hubs: where the channel lives here and has presence that is known, else they are
+// asked, for up to 5 seconds. Those who left 200 milliseconds ago may be in the answer then.
 func (h *Hub) Presence(name string, limit int) (Presence, error) {
 	if err := ValidateName(name); err != nil {
 		return Presence{}, err
 	}
 	c := h.acquireLive(name)
-	if c == nil {
+	if c != nil {
+		defer h.release(c)
+		if c.whole() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.tellLeft()
+			return c.presence(limit), nil
+		}
+	}
+	if h.options.Peers == nil {
 		return Presence{}, nil
 	}
-	defer h.release(c)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tellLeft()
-	return c.presence(limit), nil
+	return h.ask(name, limit), nil
 }
 
 // Presence calls f with who is in the channel (see [Hub.Presence]), in the order of the channel: all who joined or left
 // before were told to the subscriber already, those after f are told after it. So f may put into the subscriber's queue
-// what makes the events complete. It is called before Presence returns, under the rules of [Subscriber].
+// what makes the events complete. It is called before Presence returns, under the rules of [Subscriber]. With [Options.Peers]
+// other hubs are waited for, but not for long.
 func (s *Subscription) Presence(limit int, f func(Presence)) {
 	c := s.channel
+	var there *Presence // as others say
+	if !c.whole() {
+		p := c.hub.ask(c.name, limit)
+		there = &p
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tellLeft()
-	f(c.presence(limit))
+	if there == nil {
+		p := c.presence(limit)
+		there = &p
+	}
+	f(*there)
 }
 
 func (c *channel) presence(limit int) Presence {
@@ -114,6 +133,9 @@ func (c *channel) join(sub *Subscription, m Member) {
 	}
 	added, joined, first := c.members.add(m)
 	sub.member = added
+	if c.peered != nil && added.subscriptions == 1 {
+		c.hub.options.Peers.Joined(c.name, m)
+	}
 	if joined && c.settings.Load().Presence {
 		c.tell(&PresenceEvent{Joined: true, Member: added.Member, First: first}, sub)
 	}
@@ -122,6 +144,9 @@ func (c *channel) join(sub *Subscription, m Member) {
 // part counts a subscription of m no longer, and tells those who are there. The caller holds c.mu.
 func (c *channel) part(m *member) {
 	gone, last := c.members.remove(m)
+	if c.peered != nil && m.subscriptions == 0 {
+		c.hub.options.Peers.Left(c.name, m.Client)
+	}
 	if gone && c.settings.Load().Presence {
 		c.tell(&PresenceEvent{Member: m.Member, Last: last}, nil)
 	}
@@ -143,8 +168,16 @@ type left struct {
 	telling bool // a goroutine is on its way to tell
 }
 
-// leave has m leave the channel: at once where nobody is to be told, else as soon as the channel is free.
+// leave has m leave the channel: at once where nobody is to be told, else as soon as the channel is free; with peers in a moment.
 func (c *channel) leave(m *member) {
+	if c.hub.options.Peers != nil && c.settings.Load().Presence {
+		time.AfterFunc(peerLag, func() { c.leaveNow(m) })
+		return
+	}
+	c.leaveNow(m)
+}
+
+func (c *channel) leaveNow(m *member) {
 	if c.mu.TryLock() {
 		quiet := !c.settings.Load().Presence || !c.subscribers.watched()
 		if quiet {

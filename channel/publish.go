@@ -3,14 +3,23 @@ package channel
 import "time"
 
 // Publish puts m into the channel called name, and returns it as published: with its offset, epoch, time and id.
-// Subscribers have been handed the message when Publish returns, and the store, if the hub has one, has saved it.
+// Subscribers have been handed the message when Publish returns, and the store, if the hub has one, has saved it. With a broker
+// that holds for the subscribers of this hub; should the broker have taken the message, and not have handed over what others
+// published before it within 5 seconds, Publish does not wait for that.
 //
 // Where the channel had a message with the same Key it is that one's position, time and id that are returned, and nothing
 // is published.
 //
 // The hub keeps m.Data: it must not be changed any more. Where a Subscriber panics the message is published
-// nevertheless. The error is [ErrInvalid], [ErrTooLarge], [ErrTooManyChannels], [ErrStore] or [ErrClosed].
+// nevertheless. The error is [ErrInvalid], [ErrTooLarge], [ErrTooManyChannels], [ErrStore] or [ErrClosed];
+// one that is [ErrUncertain], too, says that the message may be published all the same.
 func (h *Hub) Publish(name string, m Message) (*Message, error) {
+	if h.options.Broker != nil {
+		var r Result
+		s := h.share(name, &m)
+		h.waitOne(&s, &r)
+		return r.Message, r.Err
+	}
 	c, err := h.acquireToPublish(name, &m)
 	if err != nil {
 		return nil, err
@@ -18,7 +27,8 @@ func (h *Hub) Publish(name string, m Message) (*Message, error) {
 	defer h.release(c)
 	defer h.reclaim(c)
 	s := c.submit(&m)
-	return s.wait()
+	published, _, err := s.wait()
+	return published, err
 }
 
 // An Item is one of many messages for [Hub.PublishAll].
@@ -51,6 +61,9 @@ func (h *Hub) PublishAll(items []Item) []Result {
 
 // submit hands an item over. Whoever calls it ends the submission.
 func (h *Hub) submit(item *Item) (s submission) {
+	if h.options.Broker != nil {
+		return h.share(item.Channel, &item.Message)
+	}
 	c, err := h.acquireToPublish(item.Channel, &item.Message)
 	if err != nil {
 		return submission{err: err}
@@ -76,26 +89,35 @@ func (h *Hub) waitAll(submissions []submission, results []Result) {
 }
 
 func (h *Hub) waitOne(s *submission, r *Result) {
-	if s.channel != nil {
+	switch {
+	case s.channel == nil:
+	case s.appended != nil:
+		defer h.part(s.channel)
+		defer h.reclaim(s.channel)
+	default:
 		defer h.release(s.channel)
 		defer h.reclaim(s.channel)
 	}
-	r.Duplicate = s.duplicate
-	r.Message, r.Err = s.wait()
+	r.Message, r.Duplicate, r.Err = s.wait()
 }
 
 // acquireToPublish is acquire for those who have a message: what is wrong with it makes no channel.
 func (h *Hub) acquireToPublish(name string, m *Message) (*channel, error) {
-	if err := ValidateName(name); err != nil {
-		return nil, err
-	}
-	if err := m.validate(); err != nil {
-		return nil, err
-	}
-	if err := h.checkSize(name, len(m.Data)); err != nil {
+	if err := h.check(name, m); err != nil {
 		return nil, err
 	}
 	return h.acquire(name)
+}
+
+// check says whether m may be published in the channel called name.
+func (h *Hub) check(name string, m *Message) error {
+	if err := ValidateName(name); err != nil {
+		return err
+	}
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	return h.checkSize(name, len(m.Data))
 }
 
 // submission is a message that was handed to a channel.
@@ -103,16 +125,23 @@ type submission struct {
 	channel   *channel
 	message   *Message // as published; nil while it is pending
 	pending   *pending
-	duplicate bool // message, or pending, is an earlier one with its key
+	appended  *appended // by the broker; channel may be nil then
+	duplicate bool      // message, or pending, is an earlier one with its key
 	err       error
 }
 
-// wait waits until the message is published.
-func (s *submission) wait() (*Message, error) {
-	if s.pending != nil {
-		return s.channel.settle(s.pending)
+// wait waits until the message is published, and says whether it was before.
+func (s *submission) wait() (m *Message, duplicate bool, err error) {
+	switch {
+	case s.pending != nil:
+		m, err = s.channel.settle(s.pending)
+	case s.appended != nil:
+		m, err = s.appended.settle(s.channel)
+		return m, s.appended.Duplicate, err
+	default:
+		m, err = s.message, s.err
 	}
-	return s.message, s.err
+	return m, s.duplicate, err
 }
 
 // submit publishes m, or hands it to the store, or finds that its key is that of an earlier message.
@@ -180,10 +209,7 @@ func (c *channel) stamp(m *Message, offset uint64, now time.Time) {
 func (c *channel) show(m *Message) {
 	c.offset = m.Offset
 	c.keep(m)
-	if c.wake != nil {
-		close(c.wake)
-		c.wake = nil
-	}
+	c.wakeAll()
 	defer m.sharing.end()
 	if c.members != nil {
 		defer c.subscribers.deliver(m) // even if somebody panics who is told before it

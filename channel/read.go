@@ -61,24 +61,32 @@ func (h *Hub) Wait(ctx context.Context, name string, from From, maxBytes int) (B
 // read gives the messages from a place on. Where there are none and the caller means to wait, wake is closed by the next
 // publish.
 func (c *channel) read(from From, maxBytes int, wait bool) (batch Batch, wake <-chan struct{}, err error) {
-	batch, wake, p, err := c.readRecent(from, maxBytes, wait)
-	if err != nil || !p.older {
-		return batch, wake, err
+	for {
+		batch, wake, p, err := c.readRecent(from, maxBytes, wait)
+		switch {
+		case err != nil:
+			return Batch{}, nil, err
+		case p.ahead:
+			if err := c.catchUp(&from); err != nil {
+				return Batch{}, nil, err
+			}
+		case p.older:
+			batch, err = c.readOlder(from, p, maxBytes)
+			if err != nil || len(batch.Messages) > 0 {
+				return batch, nil, err
+			}
+			from.where = recent
+		default:
+			return batch, wake, nil
+		}
 	}
-	batch, err = c.readOlder(from, p, maxBytes)
-	if err != nil || len(batch.Messages) > 0 {
-		return batch, nil, err
-	}
-	from.recent = true
-	batch, wake, _, err = c.readRecent(from, maxBytes, wait)
-	return batch, wake, err
 }
 
 // readRecent is read of what is in memory, unless the place is older.
 func (c *channel) readRecent(from From, maxBytes int, wait bool) (batch Batch, wake <-chan struct{}, p place, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p, err = c.locate(from); err != nil || p.older {
+	if p, err = c.locate(from); err != nil || p.older || p.ahead {
 		return Batch{}, nil, p, err
 	}
 	missed := p.missed
@@ -94,10 +102,10 @@ func (c *channel) readRecent(from From, maxBytes int, wait bool) (batch Batch, w
 		}
 		return batch, nil, p, nil
 	}
-	if wait && c.wake == nil {
-		c.wake = make(chan struct{})
+	if wait {
+		wake = c.waiting()
 	}
-	return batch, c.wake, p, nil
+	return batch, wake, p, nil
 }
 
 // fitting is how many of the newest missed messages, oldest first, are within maxBytes: at least one, if there is one.

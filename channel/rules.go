@@ -44,9 +44,17 @@ func (s *Settings) Newcomer() From {
 // stored says whether a store is told of the messages.
 func (s *Settings) stored() bool { return s.HistoryCount > 0 }
 
-// keep is what the store is to keep.
+// kept is how many messages are kept at most.
+func (s *Settings) kept() int {
+	if s.KeepLast {
+		return max(s.HistoryCount, 1)
+	}
+	return max(s.HistoryCount, 0)
+}
+
+// keep is what the archive is to keep.
 func (s *Settings) keep() Keep {
-	return Keep{Count: s.HistoryCount, Bytes: s.HistoryBytes, Age: s.HistoryAge, Last: s.KeepLast}
+	return Keep{Count: s.kept(), Bytes: s.HistoryBytes, Age: s.HistoryAge, Last: s.KeepLast}
 }
 
 // ValidateRules says whether a hub takes the rules: each needs a pattern, and no bytes and no age may be negative. The
@@ -134,7 +142,8 @@ func (h *Hub) SetRules(list []Rule) error {
 	return nil
 }
 
-// SetOptions replaces the rules, as [Hub.SetRules] does, and the bounds; nil has the defaults. Store and OnOccupied remain what they were.
+// SetOptions replaces the rules, as [Hub.SetRules] does, and the bounds; nil has the defaults. Store, Broker, Peers and OnOccupied remain what they
+// were.
 // Where there is more than the new bounds permit, it goes by and by.
 func (h *Hub) SetOptions(o *Options) error {
 	d := o.withDefaults()
@@ -152,10 +161,11 @@ func (h *Hub) replace(r *rules) {
 	h.mu.Lock()
 	h.rules.Store(r) // under mu: a channel that is made has either these rules, or is among all
 	h.mu.Unlock()
-	now := time.Now()
+	now := h.now()
 	for _, c := range h.all() {
 		c.mu.Lock()
 		c.settings.Store(r.of(c.name))
+		c.enter()
 		c.trim(now)
 		c.mu.Unlock()
 	}

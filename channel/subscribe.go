@@ -4,13 +4,22 @@ import "sync/atomic"
 
 // A Subscriber is handed the messages of a channel.
 //
-// Deliver is called with one message after the other, in the order of the channel, by whoever publishes, while the
-// channel waits: it must not block, and takes no longer than it needs to put the message into a queue. A transport
+// Deliver is called with one message after the other, in the order of the channel, by whoever publishes, or by a goroutine of
+// the hub's broker, where a panic ends the program, while the channel waits: it must not block, and takes no longer than it needs to put the message into a queue. A transport
 // whose queue is full drops its client rather than make others wait; the client comes back with its position and gets
 // what it missed. Deliver may close its own subscription, but must not call the hub about the same channel. It may keep
 // m, and must not change it.
 type Subscriber interface {
 	Deliver(m *Message)
+}
+
+// A LostSubscriber is a [Subscriber] that is told when the channel goes on behind a gap, with a [Broker] that has lost
+// messages: Lost is called under the rules of Deliver, and the two in one order. It says whether the subscription goes on: what is
+// delivered next is what follows e.Last then; else it is closed, and nothing is delivered any more. A subscriber of another kind
+// misses the messages without a word, but for the positions.
+type LostSubscriber interface {
+	Subscriber
+	Lost(e *NotRecoverableError) (goOn bool)
 }
 
 // SubscriberFunc is a function as a [Subscriber].
@@ -69,8 +78,14 @@ func (h *Hub) subscribe(name string, from From, s Subscriber, m *Member) (*Subsc
 func (s *Subscription) begin(from From, m *Member) error {
 	for {
 		p, err := s.beginRecent(from, m)
-		if err != nil || !p.older {
+		if err != nil || !p.older && !p.ahead {
 			return err
+		}
+		if p.ahead {
+			if err := s.channel.catchUp(&from); err != nil {
+				return err
+			}
+			continue
 		}
 		// Nobody else calls the subscriber yet, so that no lock is needed.
 		batch, err := s.channel.readOlder(from, p, readBytes)
@@ -78,7 +93,7 @@ func (s *Subscription) begin(from From, m *Member) error {
 			return err
 		}
 		if len(batch.Messages) == 0 {
-			from.recent = true
+			from.where = recent
 			continue
 		}
 		s.startAt(batch.Messages[0].Epoch, batch.Messages[0].Offset-1)
@@ -95,7 +110,7 @@ func (s *Subscription) beginRecent(from From, m *Member) (place, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, err := c.locate(from)
-	if err != nil || p.older {
+	if err != nil || p.older || p.ahead {
 		return p, err
 	}
 	s.startAt(c.epoch, c.offset-uint64(p.missed))

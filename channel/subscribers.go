@@ -49,6 +49,17 @@ func (s *subscribers) tell(e *PresenceEvent, except *Subscription) {
 	}
 }
 
+// lost has everybody who wants to know told that messages are missing. The caller holds the channel's mu.
+func (s *subscribers) lost(e *NotRecoverableError) {
+	s.begin()
+	defer s.end()
+	for _, sub := range s.list {
+		if l, ok := sub.subscriber.(LostSubscriber); ok && !sub.closed.Load() && !l.Lost(e) {
+			sub.Close()
+		}
+	}
+}
+
 func (s *subscribers) watched() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

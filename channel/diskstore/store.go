@@ -12,6 +12,7 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"baro.dev/channel"
+	"baro.dev/internal/filelock"
 )
 
 // Store is a [channel.Store] in a directory. Make one with [Open]. Everything may be called from any goroutine.
@@ -56,7 +57,10 @@ func Open(dir string, o *Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("channel/diskstore: %w", err)
 	}
-	lock, err := acquire(filepath.Join(dir, lockName))
+	lock, err := filelock.Acquire(filepath.Join(dir, lockName))
+	if held := (*filelock.HeldError)(nil); errors.As(err, &held) {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
 	if err != nil {
 		return nil, wrap(err)
 	}

@@ -73,6 +73,8 @@ type CallRequest struct {
 type call struct {
 	Call
 	number  uint64 // in the order in which they came
+	came    time.Time
+	taken   string // the key by which the shelf remembers that it was taken from there; "": it was not
 	user    string
 	timeout time.Duration
 	until   time.Time // how long it may be held; zero: it may not
@@ -98,12 +100,27 @@ const maxMethodBytes = 128
 // Call asks a client, and waits for its answer, or until ctx is done, or as NoWait says: then a call that may be held goes on,
 // its state is in the answer, and [Registry.CallState] tells what comes of it; any other is given up. The error says that the
 // client was not asked at all; that it refused, or did not answer in time, is in the answer.
+//
+// In a cluster the client may be connected to any of its servers, and a call that is held is the cluster's: then Call returns at once.
 func (r *Registry) Call(ctx context.Context, q CallRequest) (Answer, error) {
 	if err := r.checkCall(q); err != nil {
 		return Answer{}, err
 	}
+	if r.config.Elsewhere != nil {
+		if a, done, err := r.callElsewhere(ctx, q); done {
+			return a, err
+		}
+	}
+	return r.CallHere(ctx, q)
+}
+
+// CallHere is Call for the clients of this server alone.
+func (r *Registry) CallHere(ctx context.Context, q CallRequest) (Answer, error) {
+	if err := r.checkCall(q); err != nil {
+		return Answer{}, err
+	}
 	k := &call{
-		Call: Call{ID: rand.Text()[:22], Method: q.Method, Data: q.Data}, user: q.User, timeout: q.Timeout,
+		Call: Call{ID: rand.Text()[:22], Method: q.Method, Data: q.Data}, user: q.User, timeout: q.Timeout, came: time.Now(),
 		parked: make(chan struct{}), done: make(chan struct{}),
 	}
 	if q.Hold > 0 {
@@ -113,11 +130,18 @@ func (r *Registry) Call(ctx context.Context, q CallRequest) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	if target == nil && r.config.Shelf != nil {
+		r.calls.mu.Lock()
+		r.calls.last++
+		k.number = r.calls.last
+		r.calls.mu.Unlock()
+		return Answer{Call: k.ID, User: k.user, State: Held}, r.shelve(ctx, r.recordOf(k))
+	}
 	if err := r.begin(k, target); err != nil {
 		return Answer{}, err
 	}
 	var parked chan struct{}
-	if q.NoWait {
+	if q.NoWait || r.config.Shelf != nil {
 		parked = k.parked
 	}
 	select {
@@ -259,6 +283,18 @@ func (c *Client) isGone() bool {
 	return c.gone
 }
 
+// release has a call not be under way here any more, because the shelf gets it. Whoever waits is told that it is held. calls.mu is held.
+func (r *Registry) release(k *call) {
+	k.client = nil
+	k.answer = Answer{State: Held}
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+	close(k.done)
+	delete(r.calls.byID, k.ID)
+	r.calls.bytes -= int64(len(k.Data))
+}
+
 // unhold takes a call out of those held, or of those that its client has been asked. calls.mu is held.
 func (r *Registry) unhold(k *call) {
 	if k.client != nil {
@@ -275,6 +311,10 @@ func (r *Registry) unhold(k *call) {
 
 // deliverHeld asks a client what was held for its user.
 func (r *Registry) deliverHeld(c *Client) {
+	if r.config.Shelf != nil {
+		r.deliverShelved(c)
+		return
+	}
 	r.calls.mu.Lock()
 	all := slices.Clone(r.calls.held[c.Identity().User])
 	r.calls.mu.Unlock()
@@ -286,18 +326,26 @@ func (r *Registry) deliverHeld(c *Client) {
 // abandon sees to the calls that a client has not answered when it leaves.
 func (r *Registry) abandon(c *Client) {
 	r.calls.mu.Lock()
-	var lost []*call
+	var lost, shelve []*call
 	again := false
 	for _, k := range c.asked {
-		if time.Now().Before(k.until) {
+		switch {
+		case !time.Now().Before(k.until):
+			lost = append(lost, k)
+		case r.config.Shelf != nil:
+			r.release(k)
+			shelve = append(shelve, k)
+		default:
 			r.hold(k)
 			again = true
-		} else {
-			lost = append(lost, k)
 		}
 	}
 	c.asked = nil
 	r.calls.mu.Unlock()
+	if len(shelve) > 0 {
+		slices.SortFunc(shelve, func(a, b *call) int { return cmp.Compare(a.number, b.number) })
+		r.later(func() { r.shelveAgain(shelve) })
+	}
 	for _, k := range lost {
 		r.finish(k, Answer{State: Failed, Client: c.id, Error: refused(ErrClientGone)})
 	}
@@ -366,21 +414,33 @@ func (r *Registry) finish(k *call, a Answer) {
 	a = k.state()
 	r.calls.mu.Unlock()
 	if mayBeHeld {
+		if r.config.Shelf != nil {
+			r.later(func() { r.settle(k, a) })
+		}
 		r.config.Notify(TypeCallAnswered, a)
 	}
 }
 
-// Stop has all calls fail that are under way or held, because the server stops: they end with it.
+// Stop has all calls fail that are under way or held, because the server stops: they end with it, but for those that other servers
+// of a cluster can hold.
 func (r *Registry) Stop() {
 	r.calls.mu.Lock()
-	var all []*call
+	var all, shelve []*call
 	for _, k := range r.calls.byID {
+		if r.config.Shelf != nil && !k.isDone() && k.client != nil && time.Now().Before(k.until) {
+			delete(k.client.asked, k.ID)
+			r.release(k)
+			shelve = append(shelve, k)
+			continue
+		}
 		all = append(all, k)
 	}
 	r.calls.mu.Unlock()
 	for _, k := range all {
 		r.finish(k, Answer{State: Failed, Error: refused(ErrStopping)})
 	}
+	r.shelveAgain(shelve)
+	r.stopShelf()
 }
 
 func (r *Registry) forget(k *call) {
@@ -390,16 +450,23 @@ func (r *Registry) forget(k *call) {
 	r.calls.bytes -= int64(len(k.answer.Data))
 }
 
-// CallState tells what has come of a call that could be held, up to ten minutes after its end.
-func (r *Registry) CallState(id string) (Answer, error) {
+// CallState tells what has come of a call that could be held, up to ten minutes after its end; in a cluster of a call of any server.
+func (r *Registry) CallState(ctx context.Context, id string) (Answer, error) {
 	r.calls.mu.Lock()
-	defer r.calls.mu.Unlock()
 	k := r.calls.byID[id]
-	if k == nil {
+	if k != nil {
+		defer r.calls.mu.Unlock()
+		return k.state(), nil
+	}
+	r.calls.mu.Unlock()
+	if r.config.Shelf == nil || len(id) > maxCallID {
 		return Answer{}, ErrNotFound.With("there is no such call")
 	}
-	return k.state(), nil
+	return r.shelvedState(ctx, id)
 }
+
+// maxCallID is how long the id of a call may be, in bytes.
+const maxCallID = 64
 
 func (k *call) isDone() bool {
 	select {

@@ -413,15 +413,15 @@ func TestHeldCall(t *testing.T) {
 		if err != nil || a.State != clients.Held {
 			t.Errorf("%+v, %v", a, err)
 		}
-		if later, err := r.CallState(a.Call); err != nil || later.State != clients.Held {
+		if later, err := r.CallState(t.Context(), a.Call); err != nil || later.State != clients.Held {
 			t.Errorf("%+v, %v", later, err)
 		}
 		time.Sleep(2 * time.Minute)
-		if later, err := r.CallState(a.Call); err != nil || later.State != clients.Failed || later.Error.Code != "timeout" {
+		if later, err := r.CallState(t.Context(), a.Call); err != nil || later.State != clients.Failed || later.Error.Code != "timeout" {
 			t.Errorf("%+v, %v", later, err)
 		}
 		time.Sleep(time.Hour)
-		if _, err := r.CallState(a.Call); !errors.Is(err, clients.ErrNotFound) {
+		if _, err := r.CallState(t.Context(), a.Call); !errors.Is(err, clients.ErrNotFound) {
 			t.Error(err)
 		}
 
@@ -464,7 +464,7 @@ func TestCallsTakeBoundedMemory(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if a, err := r.CallState(first.Call); err != nil || a.State != clients.Answered {
+			if a, err := r.CallState(t.Context(), first.Call); err != nil || a.State != clients.Answered {
 				t.Error(a, err)
 			}
 			if _, err := hold(2); !errors.Is(err, clients.ErrCalls) {

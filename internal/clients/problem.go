@@ -44,7 +44,7 @@ func (p *Error) With(message string) *Error {
 // What may go wrong.
 var (
 	ErrInternal    = &Error{http.StatusInternalServerError, 1000, "internal", "the server failed to answer; its log says why"}
-	ErrStore       = &Error{http.StatusServiceUnavailable, 1001, "store_failed", "the message could not be saved, and was not published"}
+	ErrStore       = &Error{http.StatusServiceUnavailable, 1001, "store_failed", "what is kept of the channel cannot be read or added to at the moment: nothing was published"}
 	ErrRate        = &Error{http.StatusTooManyRequests, 1002, "rate_limited", "too much in too short a time"}
 	ErrStopping    = &Error{http.StatusServiceUnavailable, 1003, "stopping", "the server is stopping"}
 	ErrFull        = &Error{http.StatusServiceUnavailable, 1004, "too_many_clients", "as many clients as allowed are connected"}
@@ -58,6 +58,8 @@ var (
 	ErrOfAddress   = &Error{http.StatusTooManyRequests, 1012, "too_many_of_address", "as many clients as allowed are connected from this address"}
 	ErrOfUser      = &Error{http.StatusTooManyRequests, 1013, "too_many_of_user", "the user has as many connections as allowed"}
 	ErrConnects    = &Error{http.StatusServiceUnavailable, 1014, "too_many_connects", "more clients connect at the moment than the server takes"}
+	ErrCluster     = &Error{http.StatusServiceUnavailable, 1015, "cluster_unavailable", "what joins the servers of the cluster cannot be reached"}
+	ErrUncertain   = &Error{http.StatusGatewayTimeout, 1016, "uncertain", "nobody knows whether the message was published: with the same idempotency key it can be published again"}
 	ErrRequest     = &Error{http.StatusBadRequest, 1500, "invalid_request", "the request is malformed"}
 	ErrCredentials = &Error{http.StatusUnauthorized, 1501, "unauthorized", "a token is needed"}
 	ErrExpired     = &Error{http.StatusUnauthorized, 1502, "token_expired", "the token has expired"}
@@ -116,6 +118,9 @@ func ErrorOf(err error) *Error {
 		if errors.Is(err, known.err) {
 			return known.problem.With(message)
 		}
+	}
+	if errors.Is(err, channel.ErrUncertain) {
+		return ErrUncertain
 	}
 	if errors.Is(err, channel.ErrStore) {
 		return ErrStore // why is for the log

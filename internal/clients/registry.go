@@ -30,6 +30,11 @@ type Config struct {
 	Notify func(kind string, data any)
 	// Notifies says whether there is anybody to be told at the moment, so that nothing is put together for nobody. nil: there is.
 	Notifies func() bool
+	// Elsewhere is the other servers of a cluster, and Shelf what it keeps, both or neither. nil: this server is alone.
+	Elsewhere Elsewhere
+	Shelf     Shelf
+	// ShelfNow is the clock that what is on the shelf goes by, for all servers. [time.Now].
+	ShelfNow func() time.Time
 	// Log is where is reported what no caller can be told. [slog.Default].
 	Log *slog.Logger
 	// Now is the clock that tokens go by. [time.Now].
@@ -51,6 +56,8 @@ type Registry struct {
 	bounds atomic.Pointer[bounds]
 	calls  calls
 
+	shelved shelved
+
 	requests requests
 	changing sync.Mutex // held while the policy is replaced
 
@@ -66,6 +73,9 @@ func New(c Config) *Registry {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.ShelfNow == nil {
+		c.ShelfNow = time.Now
 	}
 	if c.Notify == nil {
 		c.Notify = func(string, any) {}

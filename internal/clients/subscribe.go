@@ -59,6 +59,12 @@ const (
 // Deliver implements [channel.Subscriber].
 func (s *subscription) Deliver(m *channel.Message) { s.many.Message(s.name, m) }
 
+// Lost implements [channel.LostSubscriber]: the client subscribes anew, if it wants to.
+func (s *subscription) Lost(e *channel.NotRecoverableError) bool {
+	go s.client.lose(s, e) // what its connection has locked may be waiting for the channel
+	return false
+}
+
 // watching is a subscription that is told who joins and leaves.
 type watching struct{ *subscription }
 

@@ -24,6 +24,7 @@ func (c *Config) Advice(flags *pflag.FlagSet) []string {
 	a.rules()
 	a.tokens()
 	a.webhooks()
+	a.cluster()
 	a.certificate()
 	a.readable()
 	return a.list
@@ -94,6 +95,28 @@ func (a *advice) rules() {
 				a.say(key+".pattern", "the rule never holds: channels[%d] comes first, and matches all that it does", j)
 				break
 			}
+		}
+	}
+}
+
+// cluster is about what joins servers.
+func (a *advice) cluster() {
+	k := &a.Server.Cluster
+	if k.Embedded && len(k.Peers) == 2 {
+		a.say("cluster_peers", "a cluster of two stands still when either of them is gone; take three, or one")
+	}
+	if k.Embedded && len(k.Peers) > 1 && (k.Replicas == 1 || k.Replicas == 0 && len(k.Peers) < 3) {
+		a.say("cluster_replicas", "each message is on one node, and cannot be had while that is gone")
+	}
+	local := !slices.ContainsFunc(k.Peers, func(peer string) bool {
+		return !isLoopback(peer) && !isLoopback(net.JoinHostPort(peer, "0"))
+	})
+	if k.Embedded && !local && !k.TLS.Given() {
+		a.say("cluster_peers", "whoever is between the nodes can read what they tell each other; cluster_cert has them encrypt it")
+	}
+	for _, s := range a.settings {
+		if (s.Key == "nats" || s.Key == "redis") && s.From == FromFlag && strings.Contains(s.Value, "REDACTED") {
+			a.say(s.Key, "others on this machine can read the password on the command line; %s_password_file names a file", s.Key)
 		}
 	}
 }

@@ -42,7 +42,17 @@ func TestAdvice(t *testing.T) {
 		"for ever": {"auth: {allow_no_expiry: true, keys: [{secret_file: secret}]}", nil,
 			[]string{"baro.yml:1: auth.allow_no_expiry: a token without exp that is stolen is good for ever"}},
 		"power": {"data: x\nno_sync: true", nil, []string{"baro.yml:2: no_sync: a power loss loses what was acknowledged last"}},
-		"http":  {webhooks, nil, []string{"baro.yml:2: webhooks.endpoints[0].url: what is sent over http can be read on its way; take https"}},
+		"two nodes": {"data: x\ncluster: true\ncluster_listen: 127.0.0.1:0\ncluster_peers: ['127.0.0.1:1', '127.0.0.1:2']", nil,
+			[]string{
+				"baro.yml:4: cluster_peers: a cluster of two stands still when either of them is gone; take three, or one",
+				"cluster_replicas: each message is on one node, and cannot be had while that is gone",
+			}},
+		"nodes in the clear": {"data: x\ncluster: true\ncluster_peers: [a, b, 'c:1']", nil,
+			[]string{"baro.yml:3: cluster_peers: whoever is between the nodes can read what they tell each other; cluster_cert has them encrypt it"}},
+		"nodes on one machine": {"data: x\ncluster: true\ncluster_peers: ['127.0.0.1:1', localhost, '[::1]:3']", nil, nil},
+		"passwords": {"redis: redis://me:secret@redis", []string{"--nats", "nats://me:secret@nats"},
+			[]string{"--nats: others on this machine can read the password on the command line; nats_password_file names a file"}},
+		"http": {webhooks, nil, []string{"baro.yml:2: webhooks.endpoints[0].url: what is sent over http can be read on its way; take https"}},
 	} {
 		r, err := tell(t, test.text, nil, test.args...)
 		if err != nil {

@@ -34,7 +34,10 @@ func docsExamples(t *testing.T) (small, hardened, whole string) {
 func loadDocs(t *testing.T, text string) (*config.Config, *pflag.FlagSet) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"baro.yml": text, "token.secret": auth.NewSecret(), "webhook.secret": whsec} {
+	for name, content := range map[string]string{
+		"baro.yml": text, "token.secret": auth.NewSecret(), "webhook.secret": whsec,
+		"cluster.secret": auth.NewSecret(), "nats.password": "secret", "redis.password": "secret",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

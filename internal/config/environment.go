@@ -34,6 +34,9 @@ func Environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error
 	return errors.Join(errs...)
 }
 
+// Given reports whether a flag was given on the command line, and not by its variable.
+func Given(f *pflag.Flag) bool { return f.Changed && f.Annotations[noteVariable] == nil }
+
 // explain says what is wrong with the value of a flag, and not which flag it is.
 func explain(f *pflag.Flag, value string, err error) error {
 	cause := err

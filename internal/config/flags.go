@@ -16,6 +16,9 @@ type Config struct {
 	LogFormat string
 	Traces    Traces
 
+	// Secrets that are in files of their own, which [Config.Load] reads.
+	clusterSecretFile, natsPasswordFile, redisPasswordFile string
+
 	file    File
 	origins map[string]Origin // by the places of keys, "channels[0].pattern", and the names of variables
 }
@@ -78,6 +81,37 @@ func (c *Config) Flags(set *pflag.FlagSet) {
 	f.IntVar(&ch.MaxChannels, "max-channels", 100_000, "channels; beyond it the idle ones go").reloads()
 	sizeVar(f, &ch.MaxBytes, "max-bytes", 256<<20, "`bytes` of messages that all channels keep together").reloads()
 	sizeVar(f, &ch.MaxMessageBytes, "max-message-bytes", 256<<10, "`bytes` of a message")
+
+	k := &s.Cluster
+	f = section{set, "A cluster"}
+	f.BoolVar(&k.Embedded, "cluster", false, "be a node of a cluster, with NATS inside, which keeps messages in --data")
+	f.StringSliceVar(&k.Peers, "cluster-peers", nil, "`addresses` of the nodes that the cluster begins with, this one's too; a name may stand for many").
+		example("[\"baro-0.baro:6222\", \"baro-1.baro:6222\", \"baro-2.baro:6222\"]")
+	f.StringVar(&k.Listen, "cluster-listen", ":6222", "address for the other nodes")
+	f.StringVar(&k.Advertise, "cluster-advertise", "", "`address` by which they reach this one, if that is another").example("\"10.0.0.1:6222\"")
+	f.StringVar(&c.clusterSecretFile, "cluster-secret-file", "", "`file` of the secret that the nodes know each other by; needed beyond one machine").example("cluster.secret").secret()
+	f.StringVar(&k.TLS.Cert, "cluster-cert", "", "certificate (PEM `file`) that the nodes show each other").example("node.pem")
+	f.StringVar(&k.TLS.Key, "cluster-key", "", "its key (PEM `file`)").example("node.key").secret()
+	f.StringVar(&k.TLS.CA, "cluster-ca", "", "the authority (PEM `file`) of the nodes' certificates").example("nodes.pem")
+	f.IntVar(&k.Replicas, "cluster-replicas", 0, "nodes, or servers of --nats, that keep the same messages; 0: 3 with three --cluster-peers or more, otherwise 1. Of --redis: replicas beside the master that have a message before it is acknowledged")
+	sizeVar(f, &k.MaxMemory, "cluster-max-memory", 256<<20, "`bytes` of memory that NATS inside may take for what is kept")
+	sizeVar(f, &k.MaxDisk, "cluster-max-disk", 0, "`bytes` of the disk that it may take; 0: three quarters of what is free")
+	f.StringVar(&k.Name, "cluster-name", "baro", "`name` of the cluster, which what it has in a broker begins with: several may share one")
+	f.StringVar(&k.Node, "node-name", "", "`name` of this server, unlike all others: operators know it by that, and with --cluster a lost disk is made good under it; that of the host").example("baro-0")
+	f.StringSliceVar(&k.NATS.URLs, "nats", nil, "`URLs` of a NATS with JetStream that joins servers, in place of --cluster").example("[\"nats://nats:4222\"]")
+	f.StringVar(&k.NATS.Credentials, "nats-credentials", "", "who this server is to NATS: a `file` as nsc makes it").example("baro.creds").secret()
+	f.StringVar(&k.NATS.User, "nats-user", "", "or a `user`, with --nats-password-file").example("baro")
+	f.StringVar(&c.natsPasswordFile, "nats-password-file", "", "`file` of the user's password").example("nats.password").secret()
+	f.StringVar(&k.NATS.TLS.Cert, "nats-cert", "", "certificate (PEM `file`) to show NATS").example("client.pem")
+	f.StringVar(&k.NATS.TLS.Key, "nats-key", "", "its key (PEM `file`)").example("client.key").secret()
+	f.StringVar(&k.NATS.TLS.CA, "nats-ca", "", "the authority (PEM `file`) of the certificate of NATS; whom the system trusts").example("nats.pem")
+	f.StringVar(&k.Redis.URL, "redis", "", "`URL` of a Redis that joins servers: redis://HOST, redis+sentinel://HOST,HOST/MASTER, redis+cluster://HOST,HOST; rediss for TLS").
+		example("redis://redis:6379")
+	f.StringVar(&k.Redis.User, "redis-user", "", "`user` of Redis, where it is not the default one").example("baro")
+	f.StringVar(&c.redisPasswordFile, "redis-password-file", "", "`file` of the password for Redis").example("redis.password").secret()
+	f.StringVar(&k.Redis.TLS.Cert, "redis-cert", "", "certificate (PEM `file`) to show Redis").example("client.pem")
+	f.StringVar(&k.Redis.TLS.Key, "redis-key", "", "its key (PEM `file`)").example("client.key").secret()
+	f.StringVar(&k.Redis.TLS.CA, "redis-ca", "", "the authority (PEM `file`) of the certificate of Redis; whom the system trusts").example("redis.pem")
 
 	f = section{set, "Limits"}
 	f.IntVar(&s.MaxConnections, "max-connections", 65_536, "connections of TCP and UDP, and streams, waiting polls and WebSockets on them").reloads()

@@ -57,12 +57,21 @@ func Variables() []Variable {
 	return []Variable{
 		{tokenSecret, "a secret that verifies tokens, beside those of `auth.keys`"},
 		{webhookSecret, "what signs webhooks that have no secret of their own; several with white space between them"},
+		{clusterSecret, "what the nodes of a cluster know each other by"},
+		{natsPassword, "the password of `nats_user`"},
+		{redisPassword, "the password for Redis"},
+		{sentinelPassword, "the password for the sentinels of Redis, if they want one"},
 	}
 }
 
 const (
 	tokenSecret   = "BARO_TOKEN_SECRET"
 	webhookSecret = "BARO_WEBHOOK_SECRET"
+
+	clusterSecret    = "BARO_CLUSTER_SECRET"
+	natsPassword     = "BARO_NATS_PASSWORD"
+	redisPassword    = "BARO_REDIS_PASSWORD"
+	sentinelPassword = "BARO_REDIS_SENTINEL_PASSWORD"
 )
 
 // Keys are all settings, in the order of the page.

@@ -51,6 +51,9 @@ func (c *Config) Load(name string, flags *pflag.FlagSet, lookup func(string) (st
 	if err := c.loadTokenSecret(lookup); err != nil {
 		return err
 	}
+	if err := c.loadClusterSecrets(lookup); err != nil {
+		return err
+	}
 	var err error
 	if c.Server.Webhooks, err = c.loadWebhooks(lookup); err != nil && name != "" {
 		err = fmt.Errorf("%s: %w", name, err)

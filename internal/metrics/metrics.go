@@ -31,7 +31,8 @@ type Metrics struct {
 	trips     [Transports]prometheus.Observer // nil for those without pings
 
 	accepts, refused, closes, recoveries, calls, reloads *prometheus.CounterVec
-	store, api, webhooks                                 *prometheus.HistogramVec
+	brokerFailures                                       *prometheus.CounterVec
+	store, broker, api, webhooks                         *prometheus.HistogramVec
 	delivery                                             prometheus.Observer
 	reloaded                                             prometheus.Gauge
 	measured                                             atomic.Int64 // when the message was published that was measured last
@@ -58,6 +59,8 @@ func New(c Config) *Metrics {
 	m.calls = m.counters("calls_total", "Calls of the backend to clients.", "result")
 	m.reloads = m.counters("reloads_total", "Reloads of the configuration.", "result")
 	m.store = m.histograms("store_seconds", "How long the store of messages took.", quick, "operation")
+	m.broker = m.histograms("broker_seconds", "How long the broker of channels took, which the servers of a cluster share.", distant, "operation")
+	m.brokerFailures = m.counters("broker_failures_total", "What the broker of channels did not do.", "operation")
 	m.api = m.histograms("api_request_seconds", "How long requests to the HTTP API took.", distant, "operation", "status")
 	m.webhooks = m.histograms("webhook_request_seconds", "How long requests to the backend took.", distant, "result")
 	m.delivery = m.histograms("delivery_seconds", "From the publishing of a message until it was handed to the sockets of its subscribers.", quick).WithLabelValues()
@@ -177,6 +180,15 @@ func (m *Metrics) RoundTrip(t Transport, d time.Duration) { m.trips[t].Observe(d
 // Store notes how long an operation of the store took: "load", "save" or "read".
 func (m *Metrics) Store(operation string, d time.Duration) {
 	m.store.WithLabelValues(operation).Observe(d.Seconds())
+}
+
+// Broker notes how long an operation of the broker of channels took: "append", "follow", "load" or "read"; and whether it was done.
+func (m *Metrics) Broker(operation string, d time.Duration, ok bool) {
+	m.broker.WithLabelValues(operation).Observe(d.Seconds())
+	failures := m.brokerFailures.WithLabelValues(operation)
+	if !ok {
+		failures.Inc()
+	}
 }
 
 // APIRequest notes a request to the HTTP API. operation is a route of it.

@@ -65,6 +65,7 @@ func newAPI(s *Server) *api {
 		"history":     {method: http.MethodGet, scope: auth.ScopeRead, answer: a.history},
 		"channels":    {method: http.MethodGet, scope: auth.ScopeRead, answer: a.channels},
 		"connections": {method: http.MethodGet, scope: auth.ScopeRead, answer: a.connections},
+		"nodes":       {method: http.MethodGet, scope: auth.ScopeRead, answer: a.nodes},
 		"info":        {method: http.MethodGet, scope: auth.ScopeRead, answer: a.info},
 	}
 	for path, rt := range a.routes {

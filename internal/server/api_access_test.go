@@ -30,6 +30,7 @@ var requests = map[string]string{
 	"channels":             "",
 	"connections?user=ana": "",
 	"info":                 "",
+	"nodes":                "",
 }
 
 func methodOf(body string) string {
@@ -235,7 +236,7 @@ func TestAPILimitedKeys(t *testing.T) {
 	b.refused(404, "not_found", "calls/"+others.Call, "")
 
 	do[apiConnections](b, 200, "connections?user=ana", "")
-	for _, path := range []string{"connections?user=ben", "connections", "channels", "channels?pattern=shop/*", "info"} {
+	for _, path := range []string{"connections?user=ben", "connections", "channels", "channels?pattern=shop/*", "info", "nodes"} {
 		b.refused(403, "forbidden", path, "")
 	}
 }

@@ -116,7 +116,7 @@ func (a *api) callState(q *apiRequest) (int, any, error) {
 	if _, err := q.parameters(); err != nil {
 		return 0, nil, err
 	}
-	answer, err := a.server.registry.CallState(q.id)
+	answer, err := a.server.registry.CallState(q.Context(), q.id)
 	if err == nil && (answer.User == "" || q.grant.Check(auth.ScopeCall, "@"+answer.User) != nil) && q.grant.Limited() {
 		err = clients.ErrNotFound.With("there is no such call")
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,7 +29,8 @@ type apiDisconnect struct {
 
 // apiReached is how many connections were reached.
 type apiReached struct {
-	Clients int `json:"clients"`
+	Clients int      `json:"clients"`
+	Missing []string `json:"missing,omitempty"` // servers of the cluster that did not answer
 }
 
 // target is whom a request is about, if its key is for them.
@@ -66,7 +66,8 @@ func (a *api) subscribe(q *apiRequest, body apiSubscription) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return 200, apiReached{a.server.registry.Subscribe(t, body.Channel)}, nil
+	n := a.server.registry.Subscribe(t, body.Channel)
+	return 200, a.server.reachAll(q.Context(), kindSubscribe, subscriptionQuestion{t, body.Channel}, n), nil
 }
 
 func (a *api) unsubscribe(q *apiRequest, body apiSubscription) (int, any, error) {
@@ -74,7 +75,8 @@ func (a *api) unsubscribe(q *apiRequest, body apiSubscription) (int, any, error)
 	if err != nil {
 		return 0, nil, err
 	}
-	return 200, apiReached{a.server.registry.Unsubscribe(t, body.Channel)}, nil
+	n := a.server.registry.Unsubscribe(t, body.Channel)
+	return 200, a.server.reachAll(q.Context(), kindUnsubscribe, subscriptionQuestion{t, body.Channel}, n), nil
 }
 
 // maxReasonBytes is how much of a reason fits into the close frame of a WebSocket (RFC 6455 section 5.5).
@@ -95,13 +97,20 @@ func (a *api) disconnect(q *apiRequest, body apiDisconnect) (int, any, error) {
 		}
 		why.Text = body.Reason
 	}
-	return 200, apiReached{a.server.registry.Disconnect(t, why)}, nil
+	n := a.server.registry.Disconnect(t, why)
+	return 200, a.server.reachAll(q.Context(), kindDisconnect, disconnectQuestion{t, why.Number, why.Code, why.Text}, n), nil
 }
 
 // apiConnections is who is connected. More says that there are others.
 type apiConnections struct {
-	Connections []clients.Connection `json:"connections"`
-	More        bool                 `json:"more"`
+	Connections []apiConnection `json:"connections"`
+	More        bool            `json:"more"`
+	Missing     []string        `json:"missing,omitempty"` // servers of the cluster that did not answer
+}
+
+type apiConnection struct {
+	clients.Connection
+	Node string `json:"node,omitempty"` // of the cluster, that has it
 }
 
 func (a *api) connections(q *apiRequest) (int, any, error) {
@@ -113,7 +122,7 @@ func (a *api) connections(q *apiRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	var all []*clients.Client
+	question := connectionsQuestion{Limit: limit}
 	if user, ok := p["user"]; ok {
 		if user == "" || !utf8.ValidString(user) {
 			return 0, nil, badRequest("invalid_user", "the name of the user is empty, or not UTF-8")
@@ -121,18 +130,11 @@ func (a *api) connections(q *apiRequest) (int, any, error) {
 		if err := q.grant.Check(auth.ScopeRead, "@"+user); err != nil {
 			return 0, nil, err
 		}
-		all = a.server.registry.OfUser(user)
+		question.User = user
 	} else {
 		if err := q.noLimited("all connections"); err != nil {
 			return 0, nil, err
 		}
-		all = a.server.registry.All()
 	}
-	answer := apiConnections{Connections: []clients.Connection{}, More: len(all) > limit}
-	for _, c := range all[:min(limit, len(all))] {
-		o := c.Connection()
-		slices.Sort(o.Channels)
-		answer.Connections = append(answer.Connections, o)
-	}
-	return 200, answer, nil
+	return 200, a.server.connectionsOfAll(q.Context(), question), nil
 }

@@ -22,6 +22,7 @@ type apiPresence struct {
 	Members []apiMember `json:"members"`
 	Users   int         `json:"users"`
 	Clients int         `json:"clients"`
+	Missing []string    `json:"missing,omitempty"` // servers of the cluster that did not answer
 }
 
 type apiMember struct {
@@ -47,15 +48,8 @@ func (a *api) presence(q *apiRequest) (int, any, error) {
 	if limit == 0 {
 		limit = -1 // the counts alone
 	}
-	here, err := a.server.hub.Presence(name, limit)
-	if err != nil {
-		return 0, nil, err
-	}
-	answer := apiPresence{Members: []apiMember{}, Users: here.Users, Clients: here.Clients}
-	for _, m := range here.Members {
-		answer.Members = append(answer.Members, apiMember{m.Client, m.User, m.Info, m.Since.UTC()})
-	}
-	return 200, answer, nil
+	answer, err := a.server.presenceOfAll(name, limit)
+	return 200, answer, err
 }
 
 func (a *api) history(q *apiRequest) (int, any, error) {
@@ -94,6 +88,7 @@ func (a *api) history(q *apiRequest) (int, any, error) {
 type apiChannels struct {
 	Channels []apiChannel `json:"channels"`
 	More     bool         `json:"more"`
+	Missing  []string     `json:"missing,omitempty"` // servers of the cluster that did not answer
 }
 
 type apiChannel struct {
@@ -127,14 +122,7 @@ func (a *api) channels(q *apiRequest) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	all := a.server.hub.Channels(pattern, limit+1)
-	answer := apiChannels{Channels: []apiChannel{}, More: len(all) > limit}
-	for _, i := range all[:min(limit, len(all))] {
-		answer.Channels = append(answer.Channels, apiChannel{
-			i.Name, i.Position.Epoch, i.Position.Offset, i.Subscribers, i.Clients, i.Users, i.Messages, i.Bytes,
-		})
-	}
-	return 200, answer, nil
+	return 200, a.server.channelsOfAll(q.Context(), pattern, limit), nil
 }
 
 type apiInfo struct {
@@ -144,7 +132,10 @@ type apiInfo struct {
 	Clients  int       `json:"clients"`
 	Users    int       `json:"users"`
 	Channels int       `json:"channels"`
-	Bytes    int64     `json:"bytes"` // of all messages in memory
+	Bytes    int64     `json:"bytes"`             // of all messages in memory
+	Node     string    `json:"node,omitempty"`    // of a cluster, that answers
+	Nodes    int       `json:"nodes,omitempty"`   // of the cluster
+	Missing  []string  `json:"missing,omitempty"` // of these, did not answer
 }
 
 func (a *api) info(q *apiRequest) (int, any, error) {
@@ -160,5 +151,13 @@ func (a *api) info(q *apiRequest) (int, any, error) {
 		Channels: stats.Channels, Bytes: stats.Bytes,
 	}
 	answer.Clients, answer.Users = a.server.registry.Len()
+	if j := a.server.joined; j != nil {
+		answers, missing := askAll[nodeAnswer](q.Context(), j, kindNode, struct{}{})
+		for _, o := range answers {
+			answer.Clients += max(0, o.Clients)
+			answer.Users += max(0, o.Users)
+		}
+		answer.Node, answer.Nodes, answer.Missing = j.node.ID(), 1+len(answers)+len(missing), missing
+	}
 	return 200, answer, nil
 }

@@ -12,6 +12,7 @@ import (
 	"baro.dev/channel"
 	"baro.dev/internal/auth"
 	"baro.dev/internal/certificates"
+	"baro.dev/internal/cluster/backbone"
 	"baro.dev/internal/realip"
 )
 
@@ -62,6 +63,10 @@ type Config struct {
 	Data string
 	// NoSync does not wait for the disk: see [diskstore.Options].
 	NoSync bool
+	// Cluster is by what the server is joined with others; by nothing. With a cluster messages are kept there.
+	Cluster backbone.Config
+	// Backbone joins servers instead, where there is one already; the server closes it.
+	Backbone *backbone.Backbone
 	// NoConsole leaves out the page at /.
 	NoConsole bool
 
@@ -208,7 +213,7 @@ func (c Config) prepare() (p parts, err error) {
 		errs = append(errs, errNoProxy)
 	}
 	settings, _ := split(p.rules())
-	errs = append(errs, channel.ValidateRules(settings))
+	errs = append(errs, channel.ValidateRules(settings), p.Cluster.Check(p.Data))
 	if err := errors.Join(errs...); err != nil {
 		return p, err
 	}

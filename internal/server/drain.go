@@ -45,11 +45,15 @@ func (s *Server) isLeaving() bool { return s.leaving.ctx.Err() != nil }
 // that of ctx. Close ends all of that at once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.leaving.begun.Store(true)
+	s.joined.drains()
 	s.pause(ctx, s.now().DrainDelay)
 	s.slots.drain()
 	s.leaving.window.Store(int64(s.leavingWindow(ctx)))
 	s.leaving.start()
+	var carried sync.WaitGroup
+	carried.Go(func() { s.letGo(ctx) })
 	s.tellAll(ctx)
+	carried.Wait()
 	return s.finish(ctx)
 }
 
@@ -69,7 +73,7 @@ func (s *Server) pause(ctx context.Context, d time.Duration) {
 
 // leavingWindow is over what time the clients there are leave.
 func (s *Server) leavingWindow(ctx context.Context) time.Duration {
-	window := min(s.now().DrainWindow, time.Duration(s.slots.count())*time.Second/leastLeaving)
+	window := min(s.now().DrainWindow, time.Duration(s.slots.count()+s.joined.carrying())*time.Second/leastLeaving)
 	if deadline, ok := ctx.Deadline(); ok {
 		window = min(window, time.Until(deadline)/2)
 	}
@@ -105,6 +109,18 @@ func (s *Server) tellAll(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// letGo ends the WebSockets that are carried from here to sessions of other servers, over the same window: they would all end with this one.
+func (s *Server) letGo(ctx context.Context) {
+	if s.joined == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.draining, cancel)
+	defer stop()
+	s.joined.carrier.Drain(ctx, time.Duration(s.leaving.window.Load()))
 }
 
 // turn is when a poll that waits while the server stops is answered, from now.
@@ -153,6 +169,7 @@ func (s *Server) end(ctx context.Context) error {
 		s.certificates.Close()
 	}
 	err := s.hub.Close()
+	s.joined.leave(ctx)
 	if lost := s.backends.close(ctx); lost != nil {
 		s.log.Error("the backend was not told everything", "error", lost)
 	}

@@ -29,6 +29,7 @@ func (s *Server) state() metrics.State {
 	for name, sessions := range engine.Sessions {
 		state.SocketIO[socketTransport(name)] = sessions
 	}
+	s.joined.tell(&state)
 	s.backends.tell(&state)
 	if s.certificates != nil {
 		state.CertificateExpiry = s.certificates.Expiry()

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/channel/brokertest"
+	"baro.dev/internal/cluster/backbone"
+	"baro.dev/internal/cluster/membus"
 	"baro.dev/internal/testkit"
 	"baro.dev/internal/webhook"
 	"baro.dev/ws"
@@ -191,7 +194,10 @@ func TestMetrics(t *testing.T) {
 
 	cert, key, _ := testkit.Certificate(t)
 	_, secure := startAdmin(t, Config{TLSCert: cert, TLSKey: key})
-	comparePage(t, admin, secure)
+	var net membus.Network
+	clustered, ofCluster := startAdmin(t, Config{Dev: true, Backbone: &backbone.Backbone{Broker: brokertest.NewLog().Open(), Bus: net.Bus()}})
+	publishText(t, clustered, "a", "0")
+	comparePage(t, admin, secure, ofCluster)
 }
 
 // subscribe has those who multiplex subscribe to the channel a.

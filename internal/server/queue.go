@@ -82,17 +82,29 @@ func newQueue(f *format, limit int, cut func()) *queue {
 
 // Deliver is called by the channel.
 func (q *queue) Deliver(m *channel.Message) {
-	q.put(channel.Shared(m, q.format, q.format.message), m)
+	q.put(channel.Shared(m, q.format, q.format.message), m.Time)
 }
 
-func (q *queue) put(part []byte, m *channel.Message) {
+// Lost is called by the channel, too. Who cannot be told has to come back, and is told then.
+func (q *queue) Lost(e *channel.NotRecoverableError) bool {
+	q.metrics.Recovered(q.format.transport, false)
+	if q.format.lost != nil {
+		q.put(q.format.lost(e.Last), time.Now())
+		return true
+	}
+	q.client.Disconnect(endLost)
+	return false
+}
+
+// put has the client sent what was published at a time.
+func (q *queue) put(part []byte, published time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.full {
 		return
 	}
 	if q.measured && q.since == 0 {
-		q.since = queueTicks(m.Time)
+		q.since = queueTicks(published)
 	}
 	// A message alone is never too much.
 	if q.bytes > 0 && q.bytes+len(part) > q.limit {

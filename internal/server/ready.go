@@ -15,6 +15,8 @@ const (
 	reasonListening = "not_listening"
 	reasonDraining  = "draining"
 	reasonStore     = "store_failed"
+	reasonBroker    = "broker_away"
+	reasonBehind    = "behind"
 )
 
 // ready says whether the server wants clients, and if not, why.
@@ -27,6 +29,12 @@ func (s *Server) ready() (ok bool, reasons []string) {
 	}
 	if s.store != nil && s.store.failing() {
 		reasons = append(reasons, reasonStore)
+	}
+	if s.joined.isAway() {
+		reasons = append(reasons, reasonBroker)
+	}
+	if s.joined.behind() != nil {
+		reasons = append(reasons, reasonBehind)
 	}
 	return len(reasons) == 0, reasons
 }

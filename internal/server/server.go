@@ -38,7 +38,9 @@ type Server struct {
 	needsNoKey sync.Once      // to say so
 	console    *console.Console
 	metrics    *metrics.Metrics
-	store      *watchedStore // nil: messages are kept in memory alone
+	store      *watchedStore // nil: messages are kept in memory alone, or by a cluster
+	joined     *joined       // nil: the server is alone
+	nodeName   string        // by which operators know it
 	// trusted is whose word is taken for where requests come from.
 	trusted atomic.Pointer[realip.Trusted]
 
@@ -146,7 +148,11 @@ func (s *Server) open() error {
 	settings, access := split(s.config.rules())
 	o := s.config.Channels
 	o.Rules = settings
-	if s.config.Data != "" {
+	var err error
+	if s.joined, err = newJoined(s); err != nil {
+		return err
+	}
+	if s.joined == nil && s.config.Data != "" {
 		store, err := diskstore.Open(s.config.Data, &diskstore.Options{Logger: s.log, NoSync: s.config.NoSync})
 		if err != nil {
 			return err
@@ -157,15 +163,22 @@ func (s *Server) open() error {
 		s.store = &watchedStore{Store: o.Store, metrics: s.metrics}
 		o.Store = s.store
 	}
+	if s.joined != nil {
+		o.Broker, o.Peers = s.joined.broker, s.joined.presence
+	}
 	s.wrongKeys = s.config.attempts()
 	c := s.policy(access)
 	c.Attempts, c.Log = s.config.attempts(), s.log
-	c.Notify, c.Notifies, o.OnOccupied = s.backends.notify, s.backends.sender.HasEndpoints, s.backends.occupied
+	c.Notify, c.Notifies, o.OnOccupied = s.backends.notify, s.backends.sender.HasEndpoints, s.occupied
 	c.Ask = s.backends.ask
 	s.hub = channel.NewHub(&o)
 	c.Hub = s.hub
 	c.MaxSubscriptions, c.MaxPerUser = s.config.MaxChannelsPerConnection, s.config.MaxConnectionsPerUser
+	if s.joined != nil {
+		c.Elsewhere, c.Shelf, c.ShelfNow = s.joined, s.joined.backbone.Shelf, s.joined.backbone.Broker.Now
+	}
 	s.registry = clients.New(c)
+	s.joined.start()
 	return nil
 }
 

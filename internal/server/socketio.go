@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"baro.dev/engineio"
@@ -44,6 +45,10 @@ func newSocketIO(s *Server) *socketIO {
 	}
 	o.Engine.AllowRequest = func(r *http.Request) error { return k.sessions.allow(r) }
 	o.Engine.CORS = &engineio.CORS{AllowOrigin: func(from string) bool { return s.now().origins.allow(from) }}
+	if s.joins() {
+		o.Engine.GenerateID = func(r *http.Request) string { return s.joined.carrier.GenerateID(r) }
+		o.Engine.Elsewhere = func(sid string) http.Handler { return s.joined.carrier.Elsewhere(sid) }
+	}
 	if s.config.knowsCertificates() {
 		o.Context = s.withCertificate
 	}
@@ -167,6 +172,22 @@ func (k *socketIO) serve(w http.ResponseWriter, r *http.Request) {
 		k.server.fail(w, r, err)
 		return
 	}
+	k.poll(w, r)
+}
+
+// serveCarried answers a request that another server has carried here, for one of the sessions that are here.
+func (k *socketIO) serveCarried(w http.ResponseWriter, r *http.Request) {
+	defer k.server.recoverFrom(r)
+	if !strings.HasPrefix(r.URL.Path, socketIOPath) || r.URL.Query().Get("sid") == "" {
+		k.server.notFound(w, r)
+		return
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	k.poll(w, r)
+}
+
+// poll answers a request of a session, within the time that it may take.
+func (k *socketIO) poll(w http.ResponseWriter, r *http.Request) {
 	limit := k.server.config.Heartbeat + 2*k.server.config.WriteTimeout
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 	k.io.ServeHTTP(w, r)

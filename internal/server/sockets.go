@@ -21,6 +21,9 @@ const subprotocolJSON = "baro.v1.json"
 // code (RFC 6455 section 7.4.2).
 const statusNotRecoverable ws.StatusCode = 4410
 
+// endLost is why a client is closed that can be told of a gap in no other way.
+var endLost = clients.Reason{Number: int(statusNotRecoverable), Code: clients.ErrGone.Code, Text: clients.ErrGone.Message}
+
 // statusForbidden is the close code for a client that publishes and may not, over plain frames: there is no other way to tell.
 const statusForbidden ws.StatusCode = 4503
 
@@ -62,6 +65,8 @@ type socketFormat struct {
 	server  *Server
 	sockets *ws.Server
 	prepare func(*channel.Message) *ws.PreparedMessage
+	// reset says that what was missed cannot be had, and where it goes on. Nil: that cannot be said.
+	reset func(channel.Position) *ws.PreparedMessage
 }
 
 func preparePlain(m *channel.Message) *ws.PreparedMessage {
@@ -102,8 +107,8 @@ func newSockets(s *Server) *sockets {
 	o.Subprotocols = []string{subprotocolJSON}
 	o.Limits.MaxMessageSize = envelopeOverhead*o.Limits.MaxMessageSize + 1<<10
 	k.envelope = ws.Server{Options: o, OnOpen: k.open, OnMessage: k.paced(k.publishEnvelope), OnClose: k.close, OnRefuse: s.refusedHandshake}
-	k.plainFormat = &socketFormat{s, &k.plain, preparePlain}
-	k.envelopeFormat = &socketFormat{s, &k.envelope, prepareEnvelope}
+	k.plainFormat = &socketFormat{s, &k.plain, preparePlain, nil}
+	k.envelopeFormat = &socketFormat{s, &k.envelope, prepareEnvelope, prepareReset}
 	return k
 }
 
@@ -168,9 +173,9 @@ func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From, r
 			k.server.recovered(metrics.WebSocket, err)
 			recovers = false
 		}
-		if errors.Is(err, channel.ErrNotRecoverable) && client.format == k.envelopeFormat {
+		if errors.Is(err, channel.ErrNotRecoverable) && client.format.reset != nil {
 			if batch, err = k.server.hub.Read(client.name, channel.Now(), 0); err == nil {
-				err = k.write(c, prepared(ws.Text, resetEnvelope(batch.Next)))
+				err = k.write(c, client.format.reset(batch.Next))
 			}
 		}
 		if err != nil {
@@ -199,7 +204,7 @@ func (k *sockets) begin(c *ws.Socket, client *socketClient, from channel.From, r
 func (k *sockets) refuse(c *ws.Socket, err error) {
 	switch {
 	case errors.Is(err, channel.ErrNotRecoverable):
-		_ = c.Close(statusNotRecoverable, "what was missed cannot be had any more")
+		_ = c.Close(statusNotRecoverable, endLost.Text)
 	case k.server.draining.Err() != nil:
 		_ = c.Close(ws.StatusGoingAway, toProblem(errDraining).Message)
 	case errors.Is(err, clients.ErrForbidden), errors.Is(err, clients.ErrCredentials):
@@ -236,6 +241,20 @@ func (c *socketClient) Deliver(m *channel.Message) {
 	p := c.format.prepare(m)
 	c.format.server.metrics.Sent(metrics.WebSocket, 1, len(p.Message().Data))
 	_ = c.socket.SendPrepared(p)
+}
+
+// Lost implements [channel.LostSubscriber].
+func (c *socketClient) Lost(e *channel.NotRecoverableError) bool {
+	s := c.format.server
+	s.recovered(metrics.WebSocket, e)
+	if c.format.reset == nil {
+		c.client.Disconnect(endLost)
+		return false
+	}
+	p := c.format.reset(e.Last)
+	s.metrics.Sent(metrics.WebSocket, 1, len(p.Message().Data))
+	_ = c.socket.SendPrepared(p)
+	return true
 }
 
 // close leaves the channel.
@@ -306,8 +325,8 @@ func (k *sockets) put(c *ws.Socket, m channel.Message) error {
 	return err
 }
 
-// resetEnvelope tells a client that what it missed cannot be had, and where it goes on.
-func resetEnvelope(p channel.Position) []byte {
+// prepareReset tells a client that what it missed cannot be had, and where it goes on.
+func prepareReset(p channel.Position) *ws.PreparedMessage {
 	b, err := json.Marshal(struct {
 		Event string `json:"event"`
 		*place
@@ -315,7 +334,7 @@ func resetEnvelope(p channel.Position) []byte {
 	if err != nil {
 		panic(err) // our own types
 	}
-	return b
+	return prepared(ws.Text, b)
 }
 
 // shutdown tells the clients to come back later, and waits until they are gone.

@@ -20,7 +20,8 @@ type format struct {
 	heartbeat []byte
 	// open begins the stream, which starts at p.
 	open func(p channel.Position) []byte
-	// lost begins it where what the client missed could not be had. Nil: that is answered with an error.
+	// lost begins it where what the client missed could not be had, and comes in it where something was lost. Nil: that is answered
+	// with an error.
 	lost func(p channel.Position) []byte
 	// leave ends it, when the server stops: the client is to come back after a while.
 	leave func(after time.Duration) []byte
