@@ -49,6 +49,7 @@ the default. It takes the flags of serve, and the environment, as serve does. Se
 	c.AddCommand(&cobra.Command{
 		Use:     "example",
 		Short:   "Print a configuration file with every key",
+		Long:    "Print a configuration file with every key, a value and what it means.",
 		Example: "  baro config example > baro.yml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"baro.dev/internal/cli/exit"
 	"baro.dev/internal/config"
 	"baro.dev/internal/testkit"
 )
@@ -40,15 +41,15 @@ max_wait             5s             baro.yml:1
 heartbeat            9s             --heartbeat
 auth.keys[0].secret  (set)          baro.yml:2
 `
-	if code != exitOK || out != want {
+	if code != exit.OK || out != want {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
-	if code, out := say(env, "config"); code != exitOK || !strings.Contains(out, "history.count ") || strings.Contains(out, secret) || strings.Count(out, "\n") < 30 {
+	if code, out := say(env, "config"); code != exit.OK || !strings.Contains(out, "history.count ") || strings.Contains(out, secret) || strings.Count(out, "\n") < 30 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	code, out = say(env, "config", "--json")
 	var list []map[string]any
-	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitOK {
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exit.OK {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for _, line := range list {
@@ -67,10 +68,10 @@ auth.keys[0].secret  (set)          baro.yml:2
 			}
 		}
 	}
-	if code, out := say(append(env, "BARO_HAERTBEAT=1s"), "config", "--changed"); code != exitOK || !strings.HasPrefix(out, "baro: BARO_HAERTBEAT in the environment: there is no such setting: did you mean BARO_HEARTBEAT?\n") {
+	if code, out := say(append(env, "BARO_HAERTBEAT=1s"), "config", "--changed"); code != exit.OK || !strings.HasPrefix(out, "baro: BARO_HAERTBEAT in the environment: there is no such setting: did you mean BARO_HEARTBEAT?\n") {
 		t.Errorf("an unknown variable: exit code %d:\n%s", code, out)
 	}
-	if code, out := say([]string{"BARO_CONFIG=/nonexistent"}, "config"); code != exitFailed || !strings.Contains(out, "no such file") {
+	if code, out := say([]string{"BARO_CONFIG=/nonexistent"}, "config"); code != exit.Failed || !strings.Contains(out, "no such file") {
 		t.Errorf("no file: exit code %d: %s", code, out)
 	}
 }
@@ -78,43 +79,44 @@ auth.keys[0].secret  (set)          baro.yml:2
 // What config example prints is a file, and what config schema prints is JSON.
 func TestConfigPrints(t *testing.T) {
 	var out bytes.Buffer
-	if code := run([]string{"config", "schema"}, &out, &out); code != exitOK || !json.Valid(out.Bytes()) {
+	if code := run([]string{"config", "schema"}, &out, &out); code != exit.OK || !json.Valid(out.Bytes()) {
 		t.Errorf("exit code %d: %s", code, &out)
 	}
 	file, say := configured(t, "")
 	dir := filepath.Dir(file)
-	for name, text := range map[string]string{"baro.yml": must(t, "config", "example"), "token.secret": must(t, "token", "secret"), "webhook.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="} {
+	for name, text := range map[string]string{"baro.yml": must(t, "config", "example"), "token.secret": must(t, "token", "secret"), "cluster.secret": must(t, "token", "secret"),
+		"nats.password": "a secret", "redis.password": "a secret", "webhook.secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if code, out := say(nil, "config", "--config", file); code != exitOK || !strings.Contains(out, "webhooks.questions.connect.client_headers") {
+	if code, out := say(nil, "config", "--config", file); code != exit.OK || !strings.Contains(out, "webhooks.questions.connect.client_headers") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }
 
 func TestCheck(t *testing.T) {
 	file, say := configured(t, "anonymous: true\n")
-	if code, out := say(nil, "check", "--config", file); code != exitOK || out != "baro.yml is right.\n" {
+	if code, out := say(nil, "check", "--config", file); code != exit.OK || out != "baro.yml is right.\n" {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if code, out := say([]string{"BARO_CHANNELS=[{pattern: a, access: {publish: anyone}}]"}, "check", "--config", file); code != exitOK ||
+	if code, out := say([]string{"BARO_CHANNELS=[{pattern: a, access: {publish: anyone}}]"}, "check", "--config", file); code != exit.OK ||
 		out != "baro.yml is right, but:\n  BARO_CHANNELS in the environment: anyone may publish to a, without a token, as fast as they like (publish_rate)\n" {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", file); code != exitFailed ||
+	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", file); code != exit.Failed ||
 		out != "baro: BARO_LISTNE in the environment: there is no such setting: did you mean BARO_LISTEN?\n" {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if code, out := say(nil, "check", "--config", file, "--listen", "8000", "--max-wait", "-5s", "--admin-listen", "127.0.0.1:x"); code != exitFailed ||
+	if code, out := say(nil, "check", "--config", file, "--listen", "8000", "--max-wait", "-5s", "--admin-listen", "127.0.0.1:x"); code != exit.Failed ||
 		out != "baro: listen \"8000\": it must be HOST:PORT, or :PORT for all addresses of this machine\n"+
 			"admin_listen \"127.0.0.1:x\": it must be HOST:PORT, or :PORT for all addresses of this machine\nmax_wait must not be negative\n" {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if code, out := say([]string{"BARO_DEV=true", "BARO_LISTEN=127.0.0.1:0"}, "check"); code != exitOK || out != "The configuration is right.\n" {
+	if code, out := say([]string{"BARO_DEV=true", "BARO_LISTEN=127.0.0.1:0"}, "check"); code != exit.OK || out != "The configuration is right.\n" {
 		t.Errorf("without a file: exit code %d: %s", code, out)
 	}
-	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", "/nonexistent"); code != exitFailed || !strings.Contains(out, "no such file") || !strings.Contains(out, "BARO_LISTEN?") {
+	if code, out := say([]string{"BARO_LISTNE=:1"}, "check", "--config", "/nonexistent"); code != exit.Failed || !strings.Contains(out, "no such file") || !strings.Contains(out, "BARO_LISTEN?") {
 		t.Errorf("exit code %d: not all mistakes are told: %s", code, out)
 	}
 }
@@ -143,23 +145,23 @@ func TestCheckCertificate(t *testing.T) {
 			t.Errorf("exit code %d: %s; want %d, %q", got, out, code, want)
 		}
 	}
-	checked(exitFailed, "cert.pem: no such file or directory")
+	checked(exit.Failed, "cert.pem: no such file or directory")
 	write("cert.pem", []byte("garbage"))
 	write("key.pem", []byte("garbage"))
-	checked(exitFailed, "failed to find any PEM data")
+	checked(exit.Failed, "failed to find any PEM data")
 	cert, key, _ := testkit.Certificate(t)
 	_, other, _ := testkit.Certificate(t)
 	copied(cert, "cert.pem")
 	copied(other, "key.pem")
-	checked(exitFailed, "private key does not match public key")
+	checked(exit.Failed, "private key does not match public key")
 	copied(key, "key.pem")
-	checked(exitOK, "the certificate expires on")
+	checked(exit.OK, "the certificate expires on")
 }
 
 // A variable that nothing reads is told when the server begins, and keeps it from nothing.
 func TestServeUnknownVariable(t *testing.T) {
 	s := serveCommand(t, []string{"BARO_LISTEN=127.0.0.1:0", "BARO_MAX_WIAT=1s", "BARO_LOG_FORMAT=text"})
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), "did you mean BARO_MAX_WAIT?") {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK || !strings.Contains(s.log.String(), "did you mean BARO_MAX_WAIT?") {
 		t.Errorf("exit code %d, %s", code, s.log)
 	}
 }
@@ -189,7 +191,7 @@ func TestSettingsHelp(t *testing.T) {
 		"config --data ":      ":16\n",
 		"serve --tls-cert ":   ":0\n",
 		"serve --history-age": "--history-age\thow long a message is kept, and an unused channel remembered\n:4\n",
-		"con":                 "config\tShow what holds, and where each value is from\n:4\n",
+		"conf":                "config\tShow what holds, and where each value is from\n:4\n",
 	} {
 		if out := must(t, append([]string{"__complete"}, strings.Split(args, " ")...)...); !strings.HasPrefix(out, want) {
 			t.Errorf("%s is completed by %q; want %q", args, out, want)

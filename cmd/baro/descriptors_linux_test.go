@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"baro.dev/internal/cli/exit"
+	"baro.dev/internal/testkit"
 )
 
 // limited runs baro serve after a command of the shell.
@@ -77,7 +80,7 @@ func (s *process) cpu(t *testing.T) time.Duration {
 // When there are no descriptors for more clients, those who come are told so, or cut; the second listener answers, who is there goes on, and
 // when there is room again others come in. When there are none at all, nothing dies or spins.
 func TestDescriptorsRunOut(t *testing.T) {
-	admin := freeAddress(t)
+	admin := testkit.FreeAddress(t)
 	s := limited(t, "ulimit -n 200", "--listen", "127.0.0.1:0", "--admin-listen", admin)
 	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/")
 	address = strings.Replace(address, "localhost", "127.0.0.1", 1)
@@ -180,7 +183,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	publish("at last")
 	gets("at last")
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK {
 		t.Errorf("exit code %d: %s", code, s.log)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/cli/exit"
 )
 
 // idlers are clients that only listen, of all transports that have a connection of their own, and when the server let each of them go.
@@ -143,7 +144,7 @@ func TestDrain(t *testing.T) {
 			}
 		}
 	}()
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK {
 		t.Errorf("it ends with %d: %s", code, s.log)
 	}
 	stopped := time.Since(began)

@@ -1,25 +1,14 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"baro.dev/internal/cli/exit"
 	"baro.dev/internal/testkit"
 )
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func healthcheck(t *testing.T, env []string, args ...string) (int, string) {
 	t.Helper()
@@ -33,7 +22,7 @@ func healthcheck(t *testing.T, env []string, args ...string) (int, string) {
 // have a certificate for another name.
 func TestHealthcheck(t *testing.T) {
 	cert, key, _ := testkit.Certificate(t)
-	public, admin := freeAddress(t), freeAddress(t)
+	public, admin := testkit.FreeAddress(t), testkit.FreeAddress(t)
 	for name, env := range map[string][]string{
 		"second listener": {"BARO_LISTEN=" + public, "BARO_ADMIN_LISTEN=" + admin},
 		"first listener":  {"BARO_LISTEN=" + public, "BARO_ADMIN_LISTEN="},
@@ -41,11 +30,11 @@ func TestHealthcheck(t *testing.T) {
 		"every address":   {"BARO_LISTEN=0.0.0.0" + public[strings.LastIndex(public, ":"):], "BARO_ADMIN_LISTEN="},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if code, out := healthcheck(t, env); code != exitFailed || !strings.Contains(out, "refused") {
+			if code, out := healthcheck(t, env); code != exit.Failed || !strings.Contains(out, "refused") {
 				t.Errorf("without a server: exit code %d, %s", code, out)
 			}
 			s := serveCommand(t, env)
-			if code, out := healthcheck(t, env); code != exitOK || out != "ready\n" {
+			if code, out := healthcheck(t, env); code != exit.OK || out != "ready\n" {
 				t.Errorf("exit code %d, %s", code, out)
 			}
 			_ = s.Process.Kill()
@@ -65,10 +54,10 @@ func TestHealthcheckSays(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"--url", backend.URL + "/readyz"}, exitFailed, `not ready: ` + backend.URL + `/readyz answers 503 Service Unavailable: {"ready":false,"reasons":["draining"]}`},
-		{[]string{"--url", "nonsense"}, exitUsage, "no URL"},
-		{[]string{"--listen", "127.0.0.1:0", "--admin-listen", ""}, exitUsage, "give --url"},
-		{[]string{"--listen", "nonsense", "--admin-listen", ""}, exitUsage, `the address "nonsense"`},
+		{[]string{"--url", backend.URL + "/readyz"}, exit.Failed, `not ready: ` + backend.URL + `/readyz answers 503 Service Unavailable: {"ready":false,"reasons":["draining"]}`},
+		{[]string{"--url", "nonsense"}, exit.Usage, "no URL"},
+		{[]string{"--listen", "127.0.0.1:0", "--admin-listen", ""}, exit.Usage, "give --url"},
+		{[]string{"--listen", "nonsense", "--admin-listen", ""}, exit.Usage, `the address "nonsense"`},
 	} {
 		if code, out := healthcheck(t, nil, test.args...); code != test.code || !strings.Contains(out, test.want) {
 			t.Errorf("%v: exit code %d, %s", test.args, code, out)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"baro.dev/internal/cli/exit"
 	"baro.dev/internal/testkit"
 )
 
@@ -130,7 +131,7 @@ func TestServe(t *testing.T) {
 		if _, body := get(t, s.url+"c/demo"); !strings.Contains(body, `"data":"메세지"`) {
 			t.Errorf("a poll is answered %s", body)
 		}
-		if code := s.stop(t, sig); code != exitOK {
+		if code := s.stop(t, sig); code != exit.OK {
 			t.Errorf("%v: exit code %d, %s", sig, code, s.log)
 		}
 		if !strings.Contains(s.log.String(), `"msg":"stopped"`) {
@@ -149,7 +150,7 @@ func TestServeEnvironment(t *testing.T) {
 	if response.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d for a message beyond BARO_MAX_MESSAGE_BYTES", response.StatusCode)
 	}
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), "msg=stopped") {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK || !strings.Contains(s.log.String(), "msg=stopped") {
 		t.Errorf("exit code %d, %s", code, s.log)
 	}
 }
@@ -202,7 +203,7 @@ anonymous: true
 	if strings.Contains(s.said, "--dev") {
 		t.Errorf("without --dev the server says %q", s.said)
 	}
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK || !strings.Contains(s.log.String(), `"url":"/c/a?access_token=REDACTED"`) {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK || !strings.Contains(s.log.String(), `"url":"/c/a?access_token=REDACTED"`) {
 		t.Errorf("exit code %d, %s", code, s.log)
 	}
 	if strings.Contains(s.log.String(), token) {
@@ -232,7 +233,7 @@ func TestServeStops(t *testing.T) {
 	t.Run("in time", func(t *testing.T) {
 		s := serveCommand(t, nil, "--listen", "127.0.0.1:0", "--drain-timeout", "200ms")
 		stalled(t, s)
-		if code := s.stop(t, syscall.SIGTERM); code != exitFailed || !strings.Contains(s.log.String(), "was cut") {
+		if code := s.stop(t, syscall.SIGTERM); code != exit.Failed || !strings.Contains(s.log.String(), "was cut") {
 			t.Errorf("exit code %d, %s", code, s.log)
 		}
 	})
@@ -253,7 +254,7 @@ func TestServeStops(t *testing.T) {
 			c.Close()
 			time.Sleep(5 * time.Millisecond)
 		}
-		if code := s.stop(t, syscall.SIGTERM); code != exitFailed || !strings.Contains(s.log.String(), "stopped at once") {
+		if code := s.stop(t, syscall.SIGTERM); code != exit.Failed || !strings.Contains(s.log.String(), "stopped at once") {
 			t.Errorf("exit code %d, %s", code, s.log)
 		}
 		if took := time.Since(began); took > time.Minute {
@@ -277,32 +278,32 @@ func TestMistakes(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"nonsense"}, exitUsage, `there is no command "nonsense"`},
-		{[]string{"serve", "nonsense"}, exitUsage, "takes no arguments"},
-		{[]string{"serve"}, exitUsage, "nobody could use the server"},
-		{[]string{"serve", "--config", "/nonexistent"}, exitUsage, "no such file"},
-		{[]string{"serve", "--config", garbage}, exitUsage, "garbage.pem:1:1: it must have keys and values"},
-		{[]string{"check"}, exitFailed, "nobody could use the server"},
-		{[]string{"check", "--config", garbage}, exitFailed, "garbage.pem:1:1"},
-		{[]string{"serve", "--nonsense"}, exitUsage, "unknown flag"},
-		{[]string{"serve", "--max-channels", "many"}, exitUsage, "invalid argument"},
-		{[]string{"serve", "--max-channels", "-1"}, exitUsage, "max_channels must not be negative"},
-		{[]string{"serve", "--tls-cert", "x"}, exitUsage, "given together"},
-		{[]string{"serve", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"}, exitUsage, "no such file"},
-		{[]string{"serve", "--tls-cert", garbage, "--tls-key", garbage}, exitUsage, "PEM"},
-		{[]string{"serve", "--allow-origin", "*"}, exitUsage, "every page on the web"},
-		{[]string{"serve", "--allow-origin", "https://a.com/x"}, exitUsage, "nothing after the host"},
-		{[]string{"serve", "--log-level", "loud"}, exitUsage, "--log-level"},
-		{[]string{"serve", "--log-format", "xml"}, exitUsage, "--log-format"},
-		{[]string{"serve", "--dev", "--listen", l.Addr().String()}, exitFailed, "something else does already; choose another"},
+		{[]string{"nonsense"}, exit.Usage, `there is no command "nonsense"`},
+		{[]string{"serve", "nonsense"}, exit.Usage, "takes no arguments"},
+		{[]string{"serve"}, exit.Usage, "nobody could use the server"},
+		{[]string{"serve", "--config", "/nonexistent"}, exit.Usage, "no such file"},
+		{[]string{"serve", "--config", garbage}, exit.Usage, "garbage.pem:1:1: it must have keys and values"},
+		{[]string{"check"}, exit.Failed, "nobody could use the server"},
+		{[]string{"check", "--config", garbage}, exit.Failed, "garbage.pem:1:1"},
+		{[]string{"serve", "--nonsense"}, exit.Usage, "unknown flag"},
+		{[]string{"serve", "--max-channels", "many"}, exit.Usage, "invalid argument"},
+		{[]string{"serve", "--max-channels", "-1"}, exit.Usage, "max_channels must not be negative"},
+		{[]string{"serve", "--tls-cert", "x"}, exit.Usage, "given together"},
+		{[]string{"serve", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"}, exit.Usage, "no such file"},
+		{[]string{"serve", "--tls-cert", garbage, "--tls-key", garbage}, exit.Usage, "PEM"},
+		{[]string{"serve", "--allow-origin", "*"}, exit.Usage, "every page on the web"},
+		{[]string{"serve", "--allow-origin", "https://a.com/x"}, exit.Usage, "nothing after the host"},
+		{[]string{"serve", "--log-level", "loud"}, exit.Usage, "--log-level"},
+		{[]string{"serve", "--log-format", "xml"}, exit.Usage, "--log-format"},
+		{[]string{"serve", "--dev", "--listen", l.Addr().String()}, exit.Failed, "something else does already; choose another"},
 		{
 			[]string{
 				"serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "", "--no-http3", "--acme-domain", "a.test",
 				"--acme-storage", t.TempDir(), "--acme-http-listen", l.Addr().String(),
-			}, exitFailed, "something else does already; choose another address with --acme-http-listen",
+			}, exit.Failed, "something else does already; choose another address with --acme-http-listen",
 		},
-		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exitUsage, `listen "127.0.0.1:99999": it must be HOST:PORT`},
-		{[]string{"serve", "--dev", "--listen", "192.0.2.1:0"}, exitFailed, "no such address"},
+		{[]string{"serve", "--dev", "--listen", "127.0.0.1:99999"}, exit.Usage, `listen "127.0.0.1:99999": it must be HOST:PORT`},
+		{[]string{"serve", "--dev", "--listen", "192.0.2.1:0"}, exit.Failed, "no such address"},
 	}
 	for _, test := range tests {
 		c := command(t, test.args...)
@@ -313,19 +314,19 @@ func TestMistakes(t *testing.T) {
 	}
 	c := command(t, "serve")
 	c.Env = append(c.Env, "BARO_HEARTBEAT=often")
-	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), `BARO_HEARTBEAT in the environment: "often": it must be a time with its unit`) {
+	if out, _ := c.CombinedOutput(); c.ProcessState.ExitCode() != exit.Usage || !strings.Contains(string(out), `BARO_HEARTBEAT in the environment: "often": it must be a time with its unit`) {
 		t.Errorf("a mistake in the environment: %s", out)
 	}
 }
 
 func TestHelpAndVersion(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run([]string{"version"}, &out, &errs); code != exitOK || !regexp.MustCompile(`^baro \S+ go1\.\S+ \w+/\w+\n(commit [^\n]+\n)?$`).MatchString(out.String()) {
+	if code := run([]string{"version"}, &out, &errs); code != exit.OK || !regexp.MustCompile(`^baro \S+ go1\.\S+ \w+/\w+\n(commit [^\n]+\n)?$`).MatchString(out.String()) {
 		t.Errorf("version: exit code %d, %q, %q", code, &out, &errs)
 	}
 	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"serve", "--help"}, {"help", "serve"}} {
 		out.Reset()
-		if code := run(args, &out, &errs); code != exitOK || !strings.Contains(out.String(), "Usage:") || errs.Len() > 0 {
+		if code := run(args, &out, &errs); code != exit.OK || !strings.Contains(out.String(), "Usage:") || errs.Len() > 0 {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, &out, &errs)
 		}
 	}

@@ -74,6 +74,8 @@ func readMultiplexed(ctx context.Context, r *reading) error {
 			return err
 		case f.Error != nil && f.Error.Code == "not_recoverable" || strings.Contains(string(f.Unsubscribed), "not_recoverable"):
 			return errReset
+		case f.Error != nil && f.Error.Code == "store_failed": // the server is there before what joins it with others
+			return io.EOF
 		case f.Error != nil:
 			return fmt.Errorf("%w: %s", errProtocol, f.Error.Code)
 		case f.Unsubscribed != nil:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/channel/client"
 	"baro.dev/ws"
 )
 
@@ -42,6 +43,8 @@ var transports = map[string]transport{
 	"polling":                func(ctx context.Context, r *reading) error { return readPolls(ctx, r, "", 200*time.Millisecond) },
 	"/ws":                    readMultiplexed,
 	"Socket.IO":              func(ctx context.Context, r *reading) error { return readSocketIO(ctx, r, "websocket") },
+	"the Go client":          func(ctx context.Context, r *reading) error { return readClient(ctx, r, client.WebSocket) },
+	"the Go client by SSE":   func(ctx context.Context, r *reading) error { return readClient(ctx, r, client.EventStream) },
 	"Socket.IO over polling": func(ctx context.Context, r *reading) error { return readSocketIO(ctx, r, "polling") },
 }
 

@@ -30,7 +30,7 @@ type reloader struct {
 
 // run reloads for each signal, one after the other, until ctx is done; those that come while it does are one. What other signals
 // ask for does not wait for it. If the signal says that the terminal has gone, nobody is there who would stop the server: it is abandoned.
-func (r *reloader) run(ctx context.Context, signals <-chan os.Signal, from terminal, abandoned chan<- struct{}) {
+func (r *reloader) run(ctx context.Context, signals <-chan os.Signal, from console, abandoned chan<- struct{}) {
 	for {
 		select {
 		case <-signals:
@@ -106,14 +106,14 @@ func mistakes(err error) []error {
 	return all
 }
 
-// A terminal is where the command was started. HUP says that it is gone, or else to reload.
-type terminal struct{ there bool }
+// A console is where the command was started. HUP says that it is gone, or else to reload.
+type console struct{ there bool }
 
 // startedFrom is called before anybody listens for HUP: whoever had it ignored (nohup) wants to survive the terminal.
-func startedFrom() terminal { return terminal{!signal.Ignored(syscall.SIGHUP) && hasTerminal()} }
+func startedFrom() console { return console{!signal.Ignored(syscall.SIGHUP) && hasTerminal()} }
 
 // gone says whether there was a terminal, and is none any more.
-func (t terminal) gone() bool { return t.there && !hasTerminal() }
+func (t console) gone() bool { return t.there && !hasTerminal() }
 
 func hasTerminal() bool {
 	f, err := os.Open("/dev/tty")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/cli/exit"
 )
 
 // rules are the text of a configuration, by which a channel may be published to.
@@ -95,7 +96,7 @@ func TestHangups(t *testing.T) {
 	for range 20 {
 		_ = s.Process.Signal(syscall.SIGHUP)
 	}
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK {
 		t.Errorf("it ends with %d", code)
 	}
 	log := s.log.String()
@@ -119,7 +120,7 @@ func TestStopTwice(t *testing.T) {
 		}
 		pause(t.Context(), time.Millisecond)
 	}
-	if code := s.stop(t, syscall.SIGTERM); code != exitFailed || !strings.Contains(s.log.String(), "stopped at once") {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.Failed || !strings.Contains(s.log.String(), "stopped at once") {
 		t.Errorf("it ends with %d, and says %s", code, s.log)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"baro.dev/internal/neterr"
@@ -65,6 +66,7 @@ func serve(c *cobra.Command, o *settings) error {
 	defer signal.Stop(hangups)
 	o.Server.Log, o.Server.Version = log, version()
 	slog.SetDefault(log) // also what libraries report by package log
+	redis.SetLogger(redisLogger{log})
 	for _, unknown := range unknownVariables(c) {
 		log.Warn("a variable is ignored", "err", unknown)
 	}
@@ -209,6 +211,15 @@ func newLogger(w io.Writer, level *slog.LevelVar, least, format string) (*slog.L
 		return nil, err
 	}
 	return slog.New(h), nil
+}
+
+// redisLogger has what the library reports of single attempts where it is looked for: what they come to is said by those who made them.
+type redisLogger struct{ log *slog.Logger }
+
+func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
+	if l.log.Enabled(ctx, slog.LevelDebug) {
+		l.log.DebugContext(ctx, "redis", "said", fmt.Sprintf(format, args...))
+	}
 }
 
 func parseLevel(text string) (l slog.Level, err error) {

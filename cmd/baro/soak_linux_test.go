@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"baro.dev/channel"
+	"baro.dev/internal/cli/exit"
 )
 
 // soakFor is how long TestSoak takes, with BARO_SOAK: 30m for the figures of the docs.
@@ -224,7 +225,7 @@ func (s *soaked) drain(t *testing.T) {
 		t.Errorf("of %d reloads none was done", s.reloads)
 	}
 	s.reloads = 0
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK {
 		t.Errorf("drained with exit code %d: %s", code, s.log)
 	}
 	s.start()

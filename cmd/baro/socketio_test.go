@@ -137,6 +137,9 @@ func readSocketIO(ctx context.Context, r *reading, transport string) error {
 			if strings.Contains(packet, "not_recoverable") {
 				return fmt.Errorf("%w: %s", errReset, packet)
 			}
+			if strings.Contains(packet, `"store_failed"`) { // the server is there before what joins it with others
+				return io.EOF
+			}
 			if strings.Contains(packet, `"error"`) {
 				return fmt.Errorf("%w: %s", errProtocol, packet)
 			}

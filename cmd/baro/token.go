@@ -158,6 +158,7 @@ pair, of which the server needs the public part only, in two files.`,
 	f.SortFlags = false
 	f.StringVarP(&kind, "type", "t", "hmac", "hmac, a secret; ed25519, ecdsa or rsa, a key pair")
 	f.StringVarP(&out, "out", "o", "", "new `file` for it, that only its owner can read; the public key goes beside it, in FILE.pub")
+	completeWith(c, "type", "hmac", "ed25519", "ecdsa", "rsa")
 	return c
 }
 
@@ -235,6 +236,7 @@ manage (subscribe, unsubscribe, disconnect).`,
 	f.StringVar(&id, "id", "", "by what name it is known: a-z and 0-9; random by default")
 	f.StringSliceVar(&scopes, "scope", nil, "`scopes`: publish, call, read, manage")
 	f.StringSliceVar(&channels, "channel", nil, "`patterns` of the channels that it may touch; all by default")
+	completeWith(c, "scope", "publish", "call", "read", "manage")
 	return c
 }
 

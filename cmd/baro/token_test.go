@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"baro.dev/internal/cli/exit"
 )
 
 // baro runs the command in this process.
@@ -24,7 +26,7 @@ func baro(t *testing.T, stdin string, args ...string) (code int, stdout, stderr 
 func must(t *testing.T, args ...string) string {
 	t.Helper()
 	code, out, errs := baro(t, "", args...)
-	if code != exitOK {
+	if code != exit.OK {
 		t.Fatalf("baro %q: exit code %d, %s", args, code, errs)
 	}
 	return out
@@ -48,7 +50,7 @@ func TestToken(t *testing.T) {
 			"--publish", "b", "--presence", "c", "--history", "d", "--expires", "90m", "--info", `{"name":"<Kim>"}`, "--claim", "tenant=acme", "--claim", `plan={"n":1}`,
 			"--issuer", "me", "--audience", "baro", "--key-id", "k1"))
 		code, out, errs := baro(t, token+"\n", "token", "inspect", "--key-file", files[1], "--audience", "baro")
-		if code != exitOK || !strings.Contains(out, "Verified yes") || !regexp.MustCompile(`Expires  20\S+Z \(in 1h(30m0s|29m\d+s)\)`).MatchString(out) {
+		if code != exit.OK || !strings.Contains(out, "Verified yes") || !regexp.MustCompile(`Expires  20\S+Z \(in 1h(30m0s|29m\d+s)\)`).MatchString(out) {
 			t.Errorf("%s: exit code %d, %s%s", kind, code, out, errs)
 		}
 		for _, part := range []string{`"sub": "kim"`, `"tenant": "acme"`, `"n": 1`, `"rooms/**"`, `"kid": "k1"`} {
@@ -56,7 +58,7 @@ func TestToken(t *testing.T) {
 				t.Errorf("%s: %s is not in %s", kind, part, out)
 			}
 		}
-		if code, out, _ := baro(t, "", "token", "inspect", token); code != exitOK || !strings.Contains(out, "no key was given") {
+		if code, out, _ := baro(t, "", "token", "inspect", token); code != exit.OK || !strings.Contains(out, "no key was given") {
 			t.Errorf("without a key: exit code %d, %s", code, out)
 		}
 		for want, args := range map[string][]string{
@@ -64,7 +66,7 @@ func TestToken(t *testing.T) {
 			"that is not accepted":     {"--key-file", files[1], "--issuer", "other"},
 			"does not verify: auth: u": {"--key-file", keys[map[string]string{"hmac": "rsa", "rsa": "ecdsa", "ecdsa": "ed25519", "ed25519": "hmac"}[kind]][1]},
 		} {
-			if code, _, errs := baro(t, token, append([]string{"token", "inspect"}, args...)...); code != exitFailed || !strings.Contains(errs, want) {
+			if code, _, errs := baro(t, token, append([]string{"token", "inspect"}, args...)...); code != exit.Failed || !strings.Contains(errs, want) {
 				t.Errorf("%s: exit code %d, %s; want %s", kind, code, errs, want)
 			}
 		}
@@ -78,7 +80,7 @@ func TestTokenEnvironment(t *testing.T) {
 		t.Error(out)
 	}
 	t.Setenv("BARO_TOKEN_SECRET", "another secret, of thirty-two bytes")
-	if code, _, errs := baro(t, token, "token", "inspect"); code != exitFailed || !strings.Contains(errs, "wrong signature") {
+	if code, _, errs := baro(t, token, "token", "inspect"); code != exit.Failed || !strings.Contains(errs, "wrong signature") {
 		t.Errorf("exit code %d, %s", code, errs)
 	}
 }
@@ -103,25 +105,25 @@ func TestTokenMistakes(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"token", "nonsense"}, exitUsage, `there is no command "nonsense"`},
-		{[]string{"token", "mint"}, exitUsage, "no key to sign with"},
-		{[]string{"token", "mint", "--key-file", "/nonexistent"}, exitUsage, "no such file"},
-		{[]string{"token", "mint", "--key-file", short}, exitUsage, "5 bytes"},
-		{[]string{"token", "mint", "--key-file", secret + ".pem.pub"}, exitUsage, "this is a public key"},
-		{[]string{"token", "mint", "--key-file", secret, "--user", "a\nb"}, exitUsage, "control character"},
-		{[]string{"token", "mint", "--key-file", secret, "--info", "{"}, exitUsage, "info is not JSON"},
-		{[]string{"token", "mint", "--key-file", secret, "--expires", "-1s"}, exitUsage, "must be positive"},
-		{[]string{"token", "mint", "--key-file", secret, "--claim", "x"}, exitUsage, "NAME=VALUE"},
-		{[]string{"token", "mint", "--key-file", secret, "--claim", "sub=x"}, exitUsage, "place of its own"},
-		{[]string{"token", "mint", "--key-file", secret, "--publish", "a***"}, exitUsage, "two stars"},
-		{[]string{"token", "inspect", "a", "b"}, exitUsage, "takes one token"},
-		{[]string{"token", "inspect", "a"}, exitFailed, "three parts"},
-		{[]string{"token", "secret", "--type", "dsa", "--out", secret + "2"}, exitUsage, "must be ed25519"},
-		{[]string{"token", "secret", "--type", "rsa"}, exitUsage, "--out"},
-		{[]string{"token", "secret", "--out", secret}, exitFailed, "not overwritten"},
-		{[]string{"token", "key"}, exitUsage, "no scopes"},
-		{[]string{"token", "key", "--scope", "admin"}, exitUsage, "no scope"},
-		{[]string{"token", "key", "--scope", "read", "--id", "A"}, exitUsage, "a-z"},
+		{[]string{"token", "nonsense"}, exit.Usage, `there is no command "nonsense"`},
+		{[]string{"token", "mint"}, exit.Usage, "no key to sign with"},
+		{[]string{"token", "mint", "--key-file", "/nonexistent"}, exit.Usage, "no such file"},
+		{[]string{"token", "mint", "--key-file", short}, exit.Usage, "5 bytes"},
+		{[]string{"token", "mint", "--key-file", secret + ".pem.pub"}, exit.Usage, "this is a public key"},
+		{[]string{"token", "mint", "--key-file", secret, "--user", "a\nb"}, exit.Usage, "control character"},
+		{[]string{"token", "mint", "--key-file", secret, "--info", "{"}, exit.Usage, "info is not JSON"},
+		{[]string{"token", "mint", "--key-file", secret, "--expires", "-1s"}, exit.Usage, "must be positive"},
+		{[]string{"token", "mint", "--key-file", secret, "--claim", "x"}, exit.Usage, "NAME=VALUE"},
+		{[]string{"token", "mint", "--key-file", secret, "--claim", "sub=x"}, exit.Usage, "place of its own"},
+		{[]string{"token", "mint", "--key-file", secret, "--publish", "a***"}, exit.Usage, "two stars"},
+		{[]string{"token", "inspect", "a", "b"}, exit.Usage, "takes one token"},
+		{[]string{"token", "inspect", "a"}, exit.Failed, "three parts"},
+		{[]string{"token", "secret", "--type", "dsa", "--out", secret + "2"}, exit.Usage, "must be ed25519"},
+		{[]string{"token", "secret", "--type", "rsa"}, exit.Usage, "--out"},
+		{[]string{"token", "secret", "--out", secret}, exit.Failed, "not overwritten"},
+		{[]string{"token", "key"}, exit.Usage, "no scopes"},
+		{[]string{"token", "key", "--scope", "admin"}, exit.Usage, "no scope"},
+		{[]string{"token", "key", "--scope", "read", "--id", "A"}, exit.Usage, "a-z"},
 	}
 	for _, test := range tests {
 		if code, _, errs := baro(t, "", test.args...); code != test.code || !strings.Contains(errs, test.want) {

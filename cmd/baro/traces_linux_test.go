@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"baro.dev/internal/cli/exit"
 )
 
 // Traces are sent to the collector that the environment names, as everywhere else, and what is left of them when the server stops.
@@ -24,7 +26,7 @@ func TestServeTraces(t *testing.T) {
 	if status, _, body := postText(t, s.url+"c/demo", "hello"); status != http.StatusOK {
 		t.Fatal(body)
 	}
-	if code := s.stop(t, syscall.SIGTERM); code != exitOK {
+	if code := s.stop(t, syscall.SIGTERM); code != exit.OK {
 		t.Fatalf("exit code %d: %s", code, s.log)
 	}
 	mu.Lock()

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package record
+
+func isInvalid(error) bool { return false }
