@@ -19,6 +19,7 @@ import (
 
 	"baro.dev/internal/auth"
 	"baro.dev/internal/clients"
+	"baro.dev/internal/testkit"
 	"baro.dev/internal/webhook"
 	"baro.dev/ws"
 )
@@ -140,7 +141,7 @@ func TestBackendsWebhook(t *testing.T) {
 				lacks(t, b.command)
 			}
 			secret := webhook.NewSecret()
-			port := freePort(t)
+			port := testkit.FreePort(t)
 			file := filepath.Join(t.TempDir(), "baro.yml")
 			if err := os.WriteFile(file, fmt.Appendf(nil, `
 webhooks:
@@ -204,20 +205,6 @@ func TestBackendsAreShort(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 // transcript is what somebody says.
 type transcript struct {

@@ -27,6 +27,7 @@ type event struct {
 	Event string
 
 	URL         string // listening
+	Streams     string // listening, of the role webtransport: the address for what comes by streams
 	Proto       string // open, of those servers who know: the version of HTTP
 	Subprotocol string // open
 	Extensions  string // open

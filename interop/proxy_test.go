@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"baro.dev/internal/testkit"
 	"baro.dev/ws"
 )
 
@@ -80,17 +81,6 @@ var proxies = []proxy{
 	},
 }
 
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // start runs the proxy until the end of the test, as nobody in particular, in front of one server or two, and gives its address.
 func (p proxy) start(t *testing.T, changes []string, servers ...string) string {
 	t.Helper()
@@ -109,7 +99,7 @@ func (p proxy) start(t *testing.T, changes []string, servers ...string) string {
 	if err := os.Chown(dir, 65534, 65534); os.Getuid() == 0 && err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := testkit.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	changes = append(append([]string{"127.0.0.1:8000", servers[0]}, p.changes...), changes...)
 	if len(servers) > 1 {
@@ -179,7 +169,7 @@ func startServer(t *testing.T, args ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{address: freeAddress(t), admin: freeAddress(t), ended: make(chan error, 1)}
+	s := &server{address: testkit.FreeAddress(t), admin: testkit.FreeAddress(t), ended: make(chan error, 1)}
 	s.process = exec.Command(path, append([]string{"serve", "--dev", "--listen", s.address, "--admin-listen", s.admin}, args...)...)
 	s.process.Stderr = t.Output()
 	if err := s.process.Start(); err != nil {

@@ -295,12 +295,7 @@ func TestHTTPChallenge(t *testing.T) {
 	t.Parallel()
 	d := newDirectory(t, 3600, false)
 	d.serve(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain := l.Addr().String()
-	_ = l.Close()
+	plain := testkit.FreeAddress(t)
 	d.http.to.Store(&plain)
 	r := start(t, d, func(c *server.Config) { c.ACME.HTTPListen = plain })
 	nowhere := "127.0.0.1:1"

@@ -82,12 +82,7 @@ func newDirectory(t *testing.T, seconds uint64, blocked bool) *directory {
 		}
 		handler.ServeHTTP(w, r)
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.url = "https://" + l.Addr().String() + wfe.DirectoryPath
-	_ = l.Close()
+	d.url = "https://" + testkit.FreeAddress(t) + wfe.DirectoryPath
 	return d
 }
 

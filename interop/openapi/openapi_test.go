@@ -144,6 +144,7 @@ var right = map[string][]string{
 	"connections":                          nil,
 	"connections?user=ana&limit=1":         nil,
 	"info":                                 nil,
+	"nodes":                                nil,
 	"openapi.json":                         nil,
 }
 

@@ -9,11 +9,12 @@ import (
 	"baro.dev/socketio/parser"
 )
 
-// registry knows why sockets have gone.
+// registry knows why sockets have gone, and what they have noted down.
 type registry struct {
 	mu      sync.Mutex
 	reasons map[string]socketio.Reason
 	asking  map[string][]*socketio.Event
+	notes   map[string][]int // by their room
 }
 
 func (r *registry) came(id string) {
@@ -40,6 +41,20 @@ func (r *registry) ask(id string, e *socketio.Event) {
 		return
 	}
 	r.asking[id] = append(r.asking[id], e)
+}
+
+// note notes a number down, and tells those in the room.
+func (r *registry) note(s *socketio.Socket, room string, i int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes[room] = append(r.notes[room], i)
+	return s.Namespace().To(room).Emit("noted", len(r.notes[room])-1)
+}
+
+func (r *registry) noted(room string) []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]int{}, r.notes[room]...)
 }
 
 // counter is what a socket has counted.
@@ -128,6 +143,11 @@ func (r *registry) serve(s *socketio.Socket) {
 		}
 		return ids, err
 	})
+	socketio.On(s, "header", func(_ context.Context, name string) (string, error) {
+		return s.Handshake().Headers.Get(name), nil
+	})
+	socketio.Listen2(s, "note", func(_ context.Context, room string, i int) error { return r.note(s, room, i) })
+	socketio.On(s, "notes", func(_ context.Context, room string) ([]int, error) { return r.noted(room), nil })
 	socketio.Listen0(s, "hangup", func(context.Context) error {
 		s.Conn().Close()
 		return nil

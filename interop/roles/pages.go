@@ -1,7 +1,6 @@
 package roles
 
 import (
-	"context"
 	"encoding/json"
 	"io/fs"
 	"net/http"
@@ -48,13 +47,10 @@ func Pages(client fs.FS, transports ...string) (server http.Handler, finish func
 	})
 	for _, io := range []*socketio.Server{text, binary} {
 		play(io)
-		socketio.On(io, "header", func(ctx context.Context, name string) (string, error) {
-			return socketio.SocketOf(ctx).Handshake().Headers.Get(name), nil
-		})
 	}
 	return mux, func() {
-		end(text)
-		end(binary)
+		cut(text)
+		cut(binary)
 	}
 }
 

@@ -8,17 +8,22 @@ import (
 	"time"
 
 	"baro.dev/engineio"
+	"baro.dev/socketio"
 )
 
 // New returns a server in a role, and what ends it at once.
 func New(role string) (server http.Handler, end func(), err error) {
 	switch role {
 	case "engineio3", "engineio4":
-		server, end = echo(role == "engineio3")
+		o := conformance()
+		o.AllowEIO3 = role == "engineio3"
+		server, end = echo(o)
+	case "echo":
+		server, end = echo(engineio.Options{PingInterval: 300 * time.Millisecond, MaxHTTPBufferSize: 10_000})
 	case "socketio5":
 		server, end = socketio5()
 	case "clients":
-		server, end = clients()
+		server, end = Clients(func(*socketio.Options) {})
 	default:
 		err = fmt.Errorf("no role is called %q", role)
 	}
@@ -34,14 +39,13 @@ func conformance() engineio.Options {
 	}
 }
 
-func echo(allowEIO3 bool) (http.Handler, func()) {
+func echo(o engineio.Options) (http.Handler, func()) {
 	server := &engineio.Server{
-		Options: conformance(),
+		Options: o,
 		OnMessage: func(s *engineio.Session, m engineio.Message) {
 			_ = s.Send(m)
 		},
 	}
-	server.Options.AllowEIO3 = allowEIO3
 	server.Options.Path = "/engine.io/"
 	return server, func() { _ = server.Close() }
 }

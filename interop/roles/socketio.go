@@ -9,6 +9,7 @@ import (
 
 	"baro.dev/engineio"
 	"baro.dev/socketio"
+	"baro.dev/socketio/parser/msgpack"
 	"baro.dev/ws"
 )
 
@@ -19,44 +20,51 @@ func socketio5() (http.Handler, func()) {
 	io.Of("/custom").OnConnection(greet)
 	io.On("message", func(e *socketio.Event) { _ = e.Socket().Emit("message-back", e.Args()...) })
 	io.On("message-with-ack", func(e *socketio.Event) { _ = e.Ack(e.Args()...) })
-	return io, func() { end(io) }
+	return io, func() { cut(io) }
 }
 
-// end cuts all clients.
-func end(io *socketio.Server) {
+// cut cuts all clients.
+func cut(io *socketio.Server) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = io.Close(ctx)
 }
 
-func clients() (http.Handler, func()) {
+// Clients returns a server in that role, whose options change has changed, and what ends it at once.
+func Clients(change func(*socketio.Options)) (server http.Handler, end func()) {
 	options := socketio.Options{
 		Engine: engineio.Options{
 			PingInterval:      500 * time.Millisecond,
 			MaxHTTPBufferSize: 16 << 20,
 			PerMessageDeflate: ws.Compression{Enabled: true, Threshold: 1024},
 			AllowEIO3:         true,
+			Cookie:            &http.Cookie{Name: "io"},
 		},
 	}
+	change(&options)
 	plain := socketio.NewServer(&options)
-	options.Path = "/recovery/"
+	options.Path, options.Parser = "/msgpack/", msgpack.Codec
+	packed := socketio.NewServer(&options)
+	options.Path, options.Parser = "/recovery/", nil
 	options.ConnectionStateRecovery = &socketio.ConnectionStateRecovery{}
 	recovery := socketio.NewServer(&options)
 
-	play(plain)
-	play(recovery)
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", plain)
-	mux.Handle("/recovery/", recovery)
+	all := map[string]*socketio.Server{"/socket.io/": plain, "/msgpack/": packed, "/recovery/": recovery}
+	for path, io := range all {
+		play(io)
+		mux.Handle(path, io)
+	}
 	return mux, func() {
-		end(plain)
-		end(recovery)
+		for _, io := range all {
+			cut(io)
+		}
 	}
 }
 
 // play gives a server the namespaces of the role clients, and their events.
 func play(io *socketio.Server) {
-	all := &registry{reasons: map[string]socketio.Reason{}, asking: map[string][]*socketio.Event{}}
+	all := &registry{reasons: map[string]socketio.Reason{}, asking: map[string][]*socketio.Event{}, notes: map[string][]int{}}
 	io.OnConnection(all.serve)
 	io.Of("/custom").OnConnection(all.serve)
 	io.OfPattern(regexp.MustCompile(`^/dynamic-\d+$`)).OnConnection(all.serve)

@@ -3,7 +3,7 @@ import { emit, options, orders } from "../protocol.mjs";
 
 export { options };
 
-const patience = 10_000; // milliseconds, for one check
+const patience = 30_000; // milliseconds, for one check
 let undo = [];
 
 // later has something done at the end of the check, whatever becomes of it.

@@ -1,7 +1,12 @@
 // The official servers, with what the checks need of a server. See README.md.
 import * as engine from "engine.io";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { createServer as createStreamServer } from "node:net";
+import { Duplex } from "node:stream";
 import { Server } from "socket.io";
+import parser from "socket.io-msgpack-parser";
 import { emit, options, orders } from "../protocol.mjs";
 
 const conformance = { pingInterval: 300, pingTimeout: 200, maxHttpBufferSize: 1_000_000 };
@@ -27,8 +32,10 @@ function clients(http) {
     maxHttpBufferSize: 1 << 24,
     perMessageDeflate: { threshold: 1024 },
     allowEIO3: true,
+    cookie: "io",
   };
   applications(new Server(http, common));
+  applications(new Server(http, { ...common, path: "/msgpack/", parser }));
   applications(new Server(http, { ...common, path: "/recovery/", connectionStateRecovery: {} }));
 }
 
@@ -47,6 +54,7 @@ function applications(io) {
 
 const reasons = new Map(); // of sockets that are gone
 const asking = new Map(); // who waits for one
+const notes = new Map(); // by their room
 
 function attach(socket) {
   const io = socket.nsp;
@@ -100,6 +108,13 @@ function attach(socket) {
         .timeout(timeout)
         .emit("question", (error, answers) => ack(error ? "timeout" : "answer", answers));
     },
+    header: (name, ack) => ack(socket.handshake.headers[name.toLowerCase()] ?? ""),
+    note: (room, i, ack) => {
+      if (!notes.has(room)) notes.set(room, []);
+      io.to(room).emit("noted", notes.get(room).push(i) - 1);
+      ack();
+    },
+    notes: (room, ack) => ack(notes.get(room) ?? []),
     hangup: () => socket.conn.close(),
     kick: (close) => socket.disconnect(close),
     reason: (id, ack) => (reasons.has(id) ? ack(reasons.get(id)) : asking.set(id, ack)),
@@ -111,14 +126,38 @@ function attach(socket) {
   });
 }
 
+// webtransport gives the engine a session of WebTransport for each connection, which is the only stream of that. HTTP/3 is not done here.
+async function webtransport(http) {
+  const io = new Server(http, {
+    pingInterval: 500,
+    maxHttpBufferSize: 1 << 24,
+    transports: ["polling", "websocket", "webtransport"],
+  });
+  applications(io);
+  const streams = createStreamServer((connection) => {
+    connection.on("error", () => {});
+    io.engine.onWebTransportSession({
+      closed: new Promise((resolve) => connection.once("close", resolve)),
+      incomingBidirectionalStreams: new ReadableStream({ start: (all) => all.enqueue(Duplex.toWeb(connection)) }),
+      close: () => setTimeout(() => connection.destroySoon(), 50), // what the engine has written is on its way through its streams
+    });
+  });
+  await new Promise((resolve) => streams.listen(0, "127.0.0.1", resolve));
+  return { streams: `127.0.0.1:${streams.address().port}` };
+}
+
 const roles = {
+  webtransport,
   engineio3: (http) => echo(http, { allowEIO3: true }),
   engineio4: (http) => echo(http),
+  echo: (http) => echo(http, { pingTimeout: 20_000, maxHttpBufferSize: 10_000 }),
   socketio5,
   clients,
 };
 
-const http = createServer();
-roles[options.role](http);
-http.listen(0, "127.0.0.1", () => emit("listening", { url: `http://127.0.0.1:${http.address().port}` }));
+const files = options.cert && { cert: readFileSync(options.cert), key: readFileSync(options.key) };
+const http = files ? createSecureServer(files) : createServer();
+const more = await roles[options.role](http);
+const scheme = files ? "https" : "http";
+http.listen(0, "127.0.0.1", () => emit("listening", { url: `${scheme}://127.0.0.1:${http.address().port}`, ...more }));
 await orders(() => {});

@@ -8,11 +8,12 @@ export class Way {
   #pairs = new Set();
   #closed = false; // to everybody
   #held = null; // those who want a WebSocket
+  #target;
 
   static async to(url) {
-    const target = new URL(url);
     const way = new Way();
-    const server = createServer((client) => way.#accept(client, target));
+    way.#target = new URL(url);
+    const server = createServer((client) => way.#accept(client, way.#target));
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     later(() => {
       server.close();
@@ -28,7 +29,9 @@ export class Way {
     for (const socket of this.#pairs) socket.destroy();
   }
 
-  mend() {
+  // mend has it lead somewhere again: where it did, or to another server.
+  mend(url) {
+    if (url) this.#target = new URL(url);
     this.#closed = false;
   }
 
