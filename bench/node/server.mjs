@@ -11,6 +11,7 @@ const { values: flags } = parseArgs({
     role: { type: "string", default: "socketio" },
     listen: { type: "string", default: "127.0.0.1:0" },
     heartbeat: { type: "string", default: "25000" },
+    broker: { type: "string" },
   },
   strict: false,
 });
@@ -20,6 +21,13 @@ if (!["socketio", "socketio-room"].includes(flags.role)) {
 
 const http = createServer();
 const io = new Server(http, { pingInterval: Number(flags.heartbeat) });
+if (flags.broker) {
+  const [{ createAdapter }, { createClient }] = await Promise.all([import("@socket.io/redis-adapter"), import("redis")]);
+  const publisher = createClient({ url: flags.broker });
+  const subscriber = publisher.duplicate();
+  await Promise.all([publisher.connect(), subscriber.connect()]);
+  io.adapter(createAdapter(publisher, subscriber));
+}
 io.engine.on("connection", (session) => {
   session.request = null;
 });

@@ -16,11 +16,14 @@
 //
 // Modes of Socket.IO are sioack (events that are acknowledged, over WebSocket), sioroom (broadcasts to a room), siopoll
 // (acknowledged events by long polling: a POST and a GET), sioidle (clients that answer heartbeats) and sioopen (clients
-// that come, have one event acknowledged and go). The size is that of an event's argument, a string.
+// that come, have one event acknowledged and go) and siocluster (sioroom where the publisher is at another server, joined with that
+// of the others by a broker of this machine: what the others' server takes for a delivery, beside a local one). The size is that of
+// an event's argument, a string.
 //
 // Modes of channels have the stand-alone server beside another one: chpub (backends publish by HTTP, pN messages in each request
 // over each of cN connections), chws and chsse (wN messages, published over a connection each, reach nN subscribers over WebSocket or
-// as event streams) and chidle (nN subscribers of each transport). Baro is built from this tree; Centrifugo is found in the PATH.
+// as event streams), chcluster (chws where the messages are published at another server than the subscribers are at) and chidle (nN
+// subscribers of each transport). Baro is built from this tree; Centrifugo is found in the PATH.
 package main
 
 import (
@@ -56,7 +59,7 @@ func main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	planName := flags.String("plan", "quick", "quick, full, socketio or channels")
+	planName := flags.String("plan", "quick", "quick, full, socketio, channels or cluster")
 	cells := flags.String("cells", "", "`names` of cells, with commas, instead of the plan's")
 	servers := flags.String("servers", "", "`names` of servers, with commas; NAME=PROGRAM for one that speaks the flags of bench serve")
 	out := flags.String("out", "", "`directory` for results.json, results.md and plots")

@@ -24,12 +24,16 @@ const (
 	sioPoll = "siopoll"
 	sioIdle = "sioidle"
 	sioOpen = "sioopen"
+	// sioCluster is sioRoom where the event comes from another server.
+	sioCluster = "siocluster"
 
 	// Those of channels.
 	chPublish = "chpub"
 	chSocket  = "chws"
 	chStream  = "chsse"
 	chIdle    = "chidle"
+	// chCluster is chSocket where the message is published at another server.
+	chCluster = "chcluster"
 )
 
 // Where server and generator run.
@@ -90,18 +94,18 @@ func ParseCell(name string) (Cell, error) {
 	switch c.Mode {
 	case echo, fanOut, idle, churn:
 		return c, nil
-	case sioAck, sioRoom, sioPoll, sioIdle, sioOpen:
+	case sioAck, sioRoom, sioPoll, sioIdle, sioOpen, sioCluster:
 		if c.Deflate || c.Rate > 0 {
 			return c, fmt.Errorf("cell %q: Socket.IO is measured without compression and without a rate", name)
 		}
 		return c, nil
-	case chPublish, chSocket, chStream, chIdle:
+	case chPublish, chSocket, chStream, chIdle, chCluster:
 		if c.Deflate || c.Rate > 0 {
 			return c, fmt.Errorf("cell %q: channels are measured without compression and without a rate", name)
 		}
 		return c, nil
 	}
-	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle, churn, sioack, sioroom, siopoll, sioidle, sioopen, chpub, chws, chsse or chidle", name)
+	return c, fmt.Errorf("cell %q: a mode is echo, fanout, idle, churn, sioack, sioroom, siopoll, sioidle, sioopen, siocluster, chpub, chws, chsse, chidle or chcluster", name)
 }
 
 // socketIO reports whether its servers speak Socket.IO.
@@ -109,6 +113,23 @@ func (c Cell) socketIO() bool { return strings.HasPrefix(c.Mode, "sio") }
 
 // channels reports whether its servers are those for channels.
 func (c Cell) channels() bool { return strings.HasPrefix(c.Mode, "ch") && c.Mode != churn }
+
+// cluster reports whether it is about what comes from another server.
+func (c Cell) cluster() bool { return c.Mode == sioCluster || c.Mode == chCluster }
+
+// base is the server that others are compared with beside the peers: raw TCP, or who delivers what is its own.
+func (c Cell) base() (server, title string) {
+	switch c.Mode {
+	case sioCluster:
+		return "baro-sio", "local"
+	case chCluster:
+		return "baro-plain", "local"
+	}
+	return "tcpepoll", "raw"
+}
+
+// hasBase reports whether base is among its servers.
+func (c Cell) hasBase() bool { return c.hasRaw() || c.cluster() }
 
 // hasRaw reports whether there is raw TCP to compare with.
 func (c Cell) hasRaw() bool { return !c.socketIO() && !c.channels() }

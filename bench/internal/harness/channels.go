@@ -9,7 +9,7 @@ func (c Cell) isFor(d *load.Door) bool {
 	switch s := d.Subscribe; c.Mode {
 	case chPublish:
 		return s == nil && (c.Depth == 1 || d.Publish.Batch != nil)
-	case chSocket:
+	case chSocket, chCluster:
 		return s != nil && !s.Stream
 	case chStream:
 		return s != nil && s.Stream

@@ -25,7 +25,7 @@ type child struct {
 	target load.Target
 }
 
-const startTimeout = 10 * time.Second
+const startTimeout = 30 * time.Second
 
 // start starts a server for a cell. It speaks the command line of peers.Main, whosever it is.
 func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
@@ -33,7 +33,7 @@ func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	switch {
 	case c.channels():
 		role = peers.Channels
-	case c.Mode == sioRoom:
+	case c.Mode == sioRoom, c.Mode == sioCluster:
 		role = peers.SocketIORoom
 	case c.socketIO():
 		role = peers.SocketIO
@@ -66,14 +66,19 @@ func start(s Contender, c Cell, heartbeat time.Duration) (*child, error) {
 	where, process, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "listening ")), " ")
 	addr, parsed := netip.ParseAddrPort(where)
 	pid := ch.cmd.Process.Pid
-	if process != "" && parsed == nil {
+	var publish netip.AddrPort
+	if process, other, ok := strings.Cut(process, " "); ok && parsed == nil {
+		if publish, parsed = netip.ParseAddrPort(other); parsed == nil {
+			pid, parsed = strconv.Atoi(process)
+		}
+	} else if process != "" && parsed == nil {
 		pid, parsed = strconv.Atoi(process)
 	}
 	if err != nil || parsed != nil {
 		ch.stop()
 		return nil, fmt.Errorf("start %s: it said %q and not where it listens", s.Name, line)
 	}
-	ch.target = load.Target{Addr: addr, PID: pid, Raw: peers.KindOf(s.Name) == peers.Raw, From: from, Free: ch.free}
+	ch.target = load.Target{Addr: addr, PID: pid, Publish: publish, Raw: peers.KindOf(s.Name) == peers.Raw, From: from, Free: ch.free}
 	if c.channels() {
 		ch.target.Free = nil
 	}

@@ -32,7 +32,7 @@ func (c Cell) metric() metric {
 		return metric{"thousand acked events a server CPU-second", false, func(r load.Result) float64 { return perCPU(r) / 1000 }}
 	case c.Mode == idle:
 		return metric{"bytes of server memory a connection", true, func(r load.Result) float64 { return float64(r.RSS) }}
-	case c.Mode == fanOut, c.Mode == sioRoom, c.Mode == chSocket, c.Mode == chStream:
+	case c.Mode == fanOut, c.Mode == sioRoom, c.Mode == chSocket, c.Mode == chStream, c.cluster():
 		return metric{"server CPU-µs a delivery", true, func(r load.Result) float64 { return 1e6 * r.CPU / float64(r.Messages) }}
 	case c.Mode == churn:
 		return metric{"connections a server CPU-second", false, perCPU}
@@ -52,7 +52,7 @@ type Row struct {
 	Kind                 peers.Kind
 	Best, Median         float64
 	BestPeer, MedianPeer float64 // ratio to the best peer: of the bests; median of those of each round
-	BestRaw, MedianRaw   float64 // ratio to raw epoll
+	BestRaw, MedianRaw   float64 // ratio to the cell's base, as a rule raw epoll
 	Middle               load.Result
 	Runs, Failed         int
 	byRound              map[int]float64
@@ -96,7 +96,8 @@ func Summarize(c Cell, samples []Sample) []Row {
 	}
 	// Where nobody else's server is raw TCP, that is the best server that is not ours.
 	isPeer := func(r Row) bool { return r.Kind == peers.Peer || !c.hasRaw() && r.Kind == peers.Other }
-	isRaw := func(r Row) bool { return r.Server == "tcpepoll" }
+	base, _ := c.base()
+	isRaw := func(r Row) bool { return r.Server == base }
 	byBest, byMedian := func(r Row) float64 { return r.Best }, func(r Row) float64 { return r.Median }
 	bestPeer, medianPeer, raw := best(byBest, isPeer), best(byMedian, isPeer), best(byBest, isRaw)
 	for i := range rows {

@@ -46,9 +46,17 @@ func channelCells() []string {
 	}
 }
 
+// clusterCells are the plan "cluster".
+func clusterCells() []string {
+	return []string{
+		"siocluster-128-w1-n1000-twocores", "siocluster-128-w8-n1000-twocores",
+		"chcluster-128-w1-n1000-twocores", "chcluster-128-w8-n1000-twocores",
+	}
+}
+
 // PlanNamed returns the plan "quick", a look at everything in about two minutes; "full", what
 // docs/performance.md shows, in about an hour; or "socketio", what of that is Socket.IO; or
-// "channels", the stand-alone server.
+// "channels", the stand-alone server; or "cluster", what comes from other servers.
 func PlanNamed(name string) (Plan, error) {
 	switch name {
 	case "quick":
@@ -82,5 +90,8 @@ func PlanNamed(name string) (Plan, error) {
 	if name == "channels" {
 		return Plan{Cells: channelCells(), Rounds: 5, Warmup: 300 * time.Millisecond, JITWarmup: JITWarmup, Duration: time.Second}, nil
 	}
-	return Plan{}, fmt.Errorf("no plan %q: quick, full, socketio or channels", name)
+	if name == "cluster" {
+		return Plan{Cells: clusterCells(), Rounds: 5, Warmup: 300 * time.Millisecond, JITWarmup: JITWarmup, Duration: time.Second}, nil
+	}
+	return Plan{}, fmt.Errorf("no plan %q: quick, full, socketio, channels or cluster", name)
 }

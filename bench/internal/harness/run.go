@@ -24,6 +24,8 @@ type Contender struct {
 	// Program and Door are those of a server for channels.
 	Program string
 	Door    *load.Door
+	// Joined: it is two servers that are joined, of which one publishes.
+	Joined bool
 }
 
 // protocol is what a server speaks.
@@ -37,6 +39,9 @@ const (
 
 // enters reports whether the server can do what the cell asks for.
 func (s Contender) enters(c Cell) bool {
+	if s.Joined && !c.cluster() {
+		return false
+	}
 	if c.channels() || s.Door != nil {
 		return c.channels() && s.Door != nil && c.isFor(s.Door)
 	}
@@ -70,15 +75,24 @@ func Contenders(names []string, log io.Writer) ([]Contender, error) {
 			return nil, err
 		}
 		c := Contender{Name: s.Name, Command: []string{self, "serve"}, Deflate: s.Deflate, Speaks: webSocket}
+		c.Joined = s.Broker != ""
 		if s.SocketIO {
 			c.Speaks = socketIO
 		}
 		switch {
+		case s.Command != nil && c.Joined:
+			if _, err = s.Command(); err == nil {
+				err = peers.FindBroker(s.Broker)
+			}
+		case c.Joined && s.Program == nil:
+			err = peers.FindBroker(s.Broker)
 		case s.Command != nil:
 			c.Command, err = s.Command()
 		case s.Program != nil:
 			c.Door = &s.Program.Door
-			c.Program, err = s.Program.Find()
+			if c.Program, err = s.Program.Find(); err == nil && c.Joined {
+				err = peers.FindBroker(s.Broker)
+			}
 		}
 		if err != nil && !all {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
@@ -172,7 +186,7 @@ func measure(c Cell, s Contender, p Plan) (load.Result, error) {
 	switch c.Mode {
 	case sioAck:
 		return t.Acks(load.Echo{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
-	case sioRoom:
+	case sioRoom, sioCluster:
 		return t.Room(load.FanOut{Conns: c.Conns, Size: c.Size, Depth: c.Depth, Warmup: p.Warmup, Duration: p.Duration})
 	case sioPoll:
 		return t.Polls(load.Echo{Conns: c.Conns, Size: c.Size, Warmup: p.Warmup, Duration: p.Duration})

@@ -70,8 +70,10 @@ func Table(w io.Writer, c Cell, rows []Row) {
 		}
 		fmt.Fprintf(w, "\n\n")
 	}
-	lines := [][]string{{"server", "best", "÷ peer", "÷ raw", "median", "÷ peer", "÷ raw"}}
-	if !c.hasRaw() {
+	_, base := c.base()
+	base = "÷ " + base
+	lines := [][]string{{"server", "best", "÷ peer", base, "median", "÷ peer", base}}
+	if !c.hasBase() {
 		lines = [][]string{{"server", "best", "÷ peer", "median", "÷ peer"}}
 	}
 	for _, column := range c.columns() {
@@ -87,7 +89,7 @@ func Table(w io.Writer, c Cell, rows []Row) {
 			name += fmt.Sprintf(" (failed %d of %d)", r.Failed, r.Runs)
 		}
 		line := []string{name, number(r.Best), times(r.BestPeer), times(r.BestRaw), number(r.Median), times(r.MedianPeer), times(r.MedianRaw)}
-		if !c.hasRaw() {
+		if !c.hasBase() {
 			line = []string{name, number(r.Best), times(r.BestPeer), number(r.Median), times(r.MedianPeer)}
 		}
 		for _, column := range c.columns() {

@@ -34,7 +34,7 @@ func (t Target) newChannels(d Door, subscribers, publishers, size, count int) (*
 	}
 	c := &channels{generator: g, door: d, subscribers: subscribers, count: count, payload: g.payload(size)}
 	c.answers, c.parts = make([][]byte, publishers), make([][]byte, subscribers)
-	c.request = d.Publish.request(t, string(c.payload), count)
+	c.request = d.Publish.request(t.publisher(), string(c.payload), count)
 	if err := c.open(publishers); err != nil {
 		g.close()
 		return nil, err
@@ -49,7 +49,7 @@ func (c *channels) open(publishers int) error {
 		}
 	}
 	for i := range publishers {
-		fd, err := c.target.connect(i)
+		fd, err := c.target.publisher().connect(i)
 		if err != nil {
 			return err
 		}
@@ -58,6 +58,7 @@ func (c *channels) open(publishers int) error {
 	if err := c.watch(); err != nil {
 		return err
 	}
+	c.target.heardOf()
 	return c.round()
 }
 

@@ -28,11 +28,13 @@ func (t Target) fanOut(f FanOut, added check, published func(g *generator, size 
 			return Result{}, err
 		}
 		defer g.close()
+		g.firstPublishes = true
 		// The answer to a message that is not for all says that the server has added the connection to those that get
 		// what is.
 		if err := g.open(f.Conns, "", added(g, f.Size, 1)); err != nil {
 			return Result{}, err
 		}
+		t.heardOf()
 		if err := published(g, f.Size); err != nil {
 			return Result{}, err
 		}

@@ -23,11 +23,28 @@ type Target struct {
 	PID  int
 	Raw  bool  // the server knows no WebSocket, and sends back what it gets
 	From Place // where to load it from
+	// Publish is another server where what reaches the clients of this one is published. Zero: it is this one.
+	Publish netip.AddrPort
 	// Free makes the server give back what memory it does not need.
 	Free func() error
 
 	path     string // what is asked for in an opening handshake
 	protocol string // the subprotocol asked for
+}
+
+// publisher is where messages are published.
+func (t Target) publisher() Target {
+	if t.Publish.IsValid() {
+		t.Addr = t.Publish
+	}
+	return t
+}
+
+// heardOf waits until the server where messages are published has heard, by the broker, what clients are in: no server says when.
+func (t Target) heardOf() {
+	if t.Publish.IsValid() {
+		time.Sleep(time.Second)
+	}
 }
 
 // Result is what a run measured. What does not apply is 0.
@@ -74,6 +91,8 @@ type generator struct {
 	random *rand.Rand
 	// extensions are those that the server agreed to.
 	extensions string
+	// firstPublishes: the first connection is to where messages are published.
+	firstPublishes bool
 
 	latency  histogram
 	messages int

@@ -87,7 +87,11 @@ func (g *generator) open(n int, extensions string, check func(first, end int) er
 	for len(g.conns) < n {
 		first, end := len(g.conns), min(n, len(g.conns)+wave)
 		for i := first; i < end; i++ {
-			fd, err := g.target.connect(i)
+			to := g.target
+			if i == 0 && g.firstPublishes {
+				to = to.publisher()
+			}
+			fd, err := to.connect(i)
 			if err != nil {
 				return err
 			}

@@ -18,8 +18,8 @@ import (
 type Program struct {
 	// Find finds the program, and builds it if it is this project's.
 	Find func() (string, error)
-	// Command starts it, to listen on a port of 127.0.0.1 with everybody let in.
-	Command func(program string, port int) *exec.Cmd
+	// Command starts it, to listen on a port of 127.0.0.1 with everybody let in, joined with others by a broker if that is not "".
+	Command func(program string, port int, broker string) *exec.Cmd
 	Door    load.Door
 }
 
@@ -28,8 +28,12 @@ const channelName = "bench"
 
 // baroServe is this project's stand-alone server.
 func baroServe(d load.Door) *Program {
-	return &Program{Find: buildBaro, Door: d, Command: func(program string, port int) *exec.Cmd {
-		return exec.Command(program, "serve", "--dev", "--log-level", "warn", "--listen", "127.0.0.1:"+strconv.Itoa(port))
+	return &Program{Find: buildBaro, Door: d, Command: func(program string, port int, broker string) *exec.Cmd {
+		c := exec.Command(program, "serve", "--dev", "--log-level", "warn", "--listen", "127.0.0.1:"+strconv.Itoa(port))
+		if kind, _, ok := strings.Cut(broker, ":"); ok {
+			c.Args = append(c.Args, "--"+kind, broker, "--admin-listen", "127.0.0.1:0")
+		}
+		return c
 	}}
 }
 
@@ -84,7 +88,7 @@ var (
 // centrifugo is Centrifugo with its memory engine, its JSON protocol and its defaults, but for what lets anonymous clients in, and
 // for an API key. With history it keeps messages, and positions of subscribers, as this project's server always does.
 func centrifugo(history bool, s *load.Subscribe) *Program {
-	return &Program{Find: findCentrifugo, Command: func(program string, port int) *exec.Cmd {
+	return &Program{Find: findCentrifugo, Command: func(program string, port int, _ string) *exec.Cmd {
 		c := exec.Command(program, "--http_server.address", "127.0.0.1", "--http_server.port", strconv.Itoa(port))
 		c.Dir = os.TempDir() // where it finds no configuration
 		c.Env = append(os.Environ(),

@@ -16,7 +16,7 @@ import (
 
 // Main is the command line that every server speaks, these and those that others bring: it listens on an address of
 // loopback, says "listening ADDRESS" in a line on standard output, with the number of its process behind it if that is not
-// the one that was started, and ends with its standard input. To a line "free"
+// the one that was started, and the address behind that where to publish if it is another, and ends with its standard input. To a line "free"
 // there it gives back what memory it can to the system and then answers "freed".
 func Main(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
@@ -28,6 +28,7 @@ func Main(args []string) error {
 	flags.IntVar(&o.InFlight, "inflight", 4096, "`bytes` that a peer sends at once")
 	program := flags.String("program", "", "the `file` of a server for channels, if it is another than the one that is found")
 	heartbeat := flags.Int("heartbeat", 25000, "Socket.IO's pingInterval in `milliseconds`")
+	flags.StringVar(&o.Broker, "broker", "", "the `URL` of the Redis or NATS that joins the server with others")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -40,6 +41,9 @@ func Main(args []string) error {
 	if o.Role == Deflate && s.Deflate == None || isSocketIO != s.SocketIO || (o.Role == Channels) != (s.Program != nil) {
 		return fmt.Errorf("%s: no role %s", s.Name, o.Role)
 	}
+	if s.Broker != "" && o.Broker == "" {
+		return pair(s, args)
+	}
 	if s.Command != nil {
 		return replace(s, args)
 	}
@@ -49,7 +53,7 @@ func Main(args []string) error {
 				return err
 			}
 		}
-		return supervise(func(port int) *exec.Cmd { return s.Program.Command(*program, port) })
+		return supervise(func(port int) *exec.Cmd { return s.Program.Command(*program, port, o.Broker) })
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {

@@ -42,6 +42,8 @@ type Options struct {
 	InFlight int
 	// Heartbeat is the time between the heartbeats of Socket.IO: its option pingInterval.
 	Heartbeat time.Duration
+	// Broker is the URL of what joins the server with others; "" for one that is alone.
+	Broker string
 }
 
 // buffer is the size of a connection's read buffer: for what is in flight, between 512 and 4096 bytes.
@@ -66,6 +68,9 @@ type Server struct {
 	Command func() ([]string, error)
 	// Program is a server for channels, which has neither Serve nor Command.
 	Program *Program
+	// Broker is the kind of broker by which two of the server are joined, redis or nats: clients are at one, and the other is where
+	// messages come from. "": there is one server.
+	Broker string
 }
 
 // Compression is what a server knows of permessage-deflate.
@@ -105,6 +110,11 @@ func All() []Server {
 		{Name: "baro-sio-inline", Module: "baro.dev", Serve: baroSocketIO(true), Kind: Ours, SocketIO: true},
 		{Name: "baro-sio", Module: "baro.dev", Serve: baroSocketIO(false), Kind: Ours, SocketIO: true},
 		{Name: "socketio-node", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true},
+		{Name: "baro-sio-redis", Module: "baro.dev", Serve: baroCluster(classic), Kind: Ours, SocketIO: true, Broker: "redis"},
+		{Name: "baro-sio-sharded", Module: "baro.dev", Serve: baroCluster(sharded), Kind: Ours, SocketIO: true, Broker: "redis"},
+		{Name: "baro-sio-streams", Module: "baro.dev", Serve: baroCluster(streams), Kind: Ours, SocketIO: true, Broker: "redis"},
+		{Name: "baro-sio-nats", Module: "baro.dev", Serve: baroCluster(overNATS), Kind: Ours, SocketIO: true, Broker: "nats"},
+		{Name: "socketio-node-redis", Module: "socket.io", Command: nodeCommand, Kind: Peer, SocketIO: true, Broker: "redis"},
 		{Name: "zishang", Module: zishangModule, Command: zishangCommand, Kind: Peer, SocketIO: true},
 		{Name: "baro-post", Program: baroServe(load.Door{Publish: baroPost}), Kind: Ours},
 		{Name: "baro-api", Program: baroServe(load.Door{Publish: baroAPI}), Kind: Ours},
@@ -113,6 +123,8 @@ func All() []Server {
 		{Name: "baro-ws", Program: baroServe(load.Door{Subscribe: baroWS, Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-sse", Program: baroServe(load.Door{Subscribe: baroSSE, Publish: baroAPI}), Kind: Ours},
 		{Name: "baro-channels-sio", Program: baroServe(load.Door{Subscribe: baroSIO, Publish: baroAPI}), Kind: Ours},
+		{Name: "baro-nats", Program: baroServe(load.Door{Subscribe: baroPlain, Publish: baroAPI}), Kind: Ours, Broker: "nats"},
+		{Name: "baro-redis", Program: baroServe(load.Door{Subscribe: baroPlain, Publish: baroAPI}), Kind: Ours, Broker: "redis"},
 		{Name: "centrifugo-api", Module: centrifugoModule, Program: centrifugo(false, nil), Kind: Peer},
 		{Name: "centrifugo-history-api", Module: centrifugoModule, Program: centrifugo(true, nil), Kind: Peer},
 		{Name: "centrifugo", Module: centrifugoModule, Program: centrifugo(false, centrifugoSocket), Kind: Peer},
