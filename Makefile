@@ -94,24 +94,35 @@ vuln: bin/govulncheck
 fmt: bin/golangci-lint ## Format the code
 	@for module in $(MODULES); do (cd $$module && "$(CURDIR)/bin/golangci-lint" fmt ./...); done
 
-# interop/ waits for other people's programs most of its time: it goes beside the rest, and its output after it.
+# interop/ waits for other people's programs most of its time, and the tests of the other drivers for clocks: they go beside the rest, and their
+# output after it.
+RACE := go test -json -race -shuffle=on -timeout=15m
+
 .PHONY: race
 race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
-	@{ failed=0; beside=$$(mktemp); \
-		(cd interop && exec go test -json -race -shuffle=on -timeout=15m ./...) >"$$beside" 2>&1 & job=$$!; \
-		for module in $(filter-out $(PROGRAMS) interop/,$(MODULES)); do \
-			(cd $$module && go test -json -race -shuffle=on -timeout=15m ./...) || failed=1; \
+	@{ failed=0; beside=$$(mktemp); drivers=$$(mktemp); \
+		(cd interop && exec $(RACE) ./...) >"$$beside" 2>&1 & job=$$!; \
+		$(RACE) ./... || failed=1; \
+		(others=0; $(RACE) -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || others=1; \
+			$(RACE) ./engineio -args -front || others=1; exit $$others) >"$$drivers" 2>&1 & other=$$!; \
+		for module in $(filter-out $(PROGRAMS) interop/ ./,$(MODULES)); do \
+			(cd $$module && $(RACE) ./...) || failed=1; \
 		done; \
-		go test -json -race -shuffle=on -timeout=15m -skip='$(DRIVERLESS)' ./ws -args -loops=-1 || failed=1; \
-		go test -json -race -shuffle=on -timeout=15m ./engineio -args -front || failed=1; \
 		go test -json -timeout=5m -run='$(RACELESS)' ./engineio/... ./socketio/... ./ws/... || failed=1; \
-		wait $$job || failed=1; cat "$$beside"; rm -f "$$beside"; \
+		wait $$job || failed=1; wait $$other || failed=1; cat "$$beside" "$$drivers"; rm -f "$$beside" "$$drivers"; \
 		exit $$failed; } | bin/tally
 
 .PHONY: prove
-prove: ## Cut, kill and fill the server as hard as it gets, which takes ten minutes
-	BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels|TestDrain)$$' ./cmd/baro
-	BARO_PROOF=1 go test -count=1 -v -run='^TestImage$$' ./deploy
+prove: ## Cut, kill and fill the server as hard as it gets, which takes half an hour
+	BARO_PROOF=1 go test -count=1 -timeout=2h -v -run='^(TestEverybodyGetsEverything|TestKill|TestDiskFull|TestStandstill|TestClientsThatStopReading|TestManyChannels|TestDrain|TestCluster.*|TestBalanced|TestRollingRestart)$$' ./cmd/baro
+	BARO_PROOF=1 go test -count=1 -v -run='^(TestImage|TestUnit)$$' ./deploy
+	BARO_PROOF=1 go test -count=1 -v ./socketio/redisadapter
+	BARO_PROOF=1 go test -count=1 -v -run='^TestOnlyToMembers$$' ./socketio/natsadapter
+	BARO_PROOF=1 go test -count=1 -v -run='^TestOneOfThree$$' ./channel/natsbroker
+	BARO_PROOF=1 go test -count=1 -v -run='Failover' ./channel/redisbroker ./internal/cluster/redisbus
+	BARO_PROOF=1 go test -count=1 -v -run='^(TestPostgreSQL|TestStalled)$$' ./internal/cli/bridge ./internal/cli/listen
+	cd interop && BARO_PROOF=1 go test -count=1 -v -run='^(TestCluster|TestClusterRecovery|TestRedisCluster|TestSentinelCluster|TestNATSCluster)$$' .
+	cd interop && BARO_PROOF=1 go test -count=1 -timeout=1h -v -run='^TestSocketIOClientCuts$$' .
 
 SOAKTIME ?= 30m
 

@@ -2,6 +2,9 @@ package deploy_test
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,10 +40,17 @@ type (
 		FailureThreshold int                         `yaml:"failureThreshold"`
 	}
 	container struct {
-		Name           string   `yaml:"name"`
-		Image          string   `yaml:"image"`
-		Args           []string `yaml:"args"`
-		Env            []struct{ Name, Value string }
+		Name  string   `yaml:"name"`
+		Image string   `yaml:"image"`
+		Args  []string `yaml:"args"`
+		Env   []struct {
+			Name, Value string
+			ValueFrom   struct {
+				FieldRef struct {
+					FieldPath string `yaml:"fieldPath"`
+				} `yaml:"fieldRef"`
+			} `yaml:"valueFrom"`
+		}
 		Ports          []port `yaml:"ports"`
 		StartupProbe   probe  `yaml:"startupProbe"`
 		LivenessProbe  probe  `yaml:"livenessProbe"`
@@ -71,6 +81,17 @@ type (
 			FSGroupChangePolicy string                `yaml:"fsGroupChangePolicy"`
 			SeccompProfile      struct{ Type string } `yaml:"seccompProfile"`
 		} `yaml:"securityContext"`
+		Affinity struct {
+			PodAntiAffinity struct {
+				Preferred []struct {
+					Weight int `yaml:"weight"`
+					Term   struct {
+						TopologyKey   string   `yaml:"topologyKey"`
+						LabelSelector selector `yaml:"labelSelector"`
+					} `yaml:"podAffinityTerm"`
+				} `yaml:"preferredDuringSchedulingIgnoredDuringExecution"`
+			} `yaml:"podAntiAffinity"`
+		} `yaml:"affinity"`
 		Containers []container `yaml:"containers"`
 		Volumes    []struct {
 			Name      string                `yaml:"name"`
@@ -91,6 +112,7 @@ type (
 		Spec   struct {
 			ServiceName string   `yaml:"serviceName"`
 			Replicas    int      `yaml:"replicas"`
+			Management  string   `yaml:"podManagementPolicy"`
 			Selector    selector `yaml:"selector"`
 			Template    struct {
 				Metadata meta `yaml:"metadata"`
@@ -117,6 +139,7 @@ type (
 	service struct {
 		Object `yaml:",inline"`
 		Spec   struct {
+			ClusterIP                string `yaml:"clusterIP"`
 			PublishNotReadyAddresses bool   `yaml:"publishNotReadyAddresses"`
 			Selector                 labels `yaml:"selector"`
 			Ports                    []port `yaml:"ports"`
@@ -196,7 +219,7 @@ func TestKubernetes(t *testing.T) {
 	c := &spec.Containers[0]
 	environment := make(map[string]string)
 	for _, e := range c.Env {
-		environment[e.Name] = e.Value
+		environment[e.Name] = cmp.Or(e.Value, e.ValueFrom.FieldRef.FieldPath)
 	}
 	s := settings(t, all["ConfigMap baro"].(*configMap).Data["baro.yml"], environment)
 
@@ -210,7 +233,7 @@ func TestKubernetes(t *testing.T) {
 	if s.Server.DrainDelay <= unready {
 		t.Errorf("the server serves on for %v, and is taken for ready for %v", s.Server.DrainDelay, unready)
 	}
-	for want, listen := range map[string]string{"http": s.Server.Listen, "admin": s.Server.AdminListen} {
+	for want, listen := range map[string]string{"http": s.Server.Listen, "admin": s.Server.AdminListen, "cluster": s.Server.Cluster.Listen} {
 		if listen != ":"+strconv.Itoa(c.port(want)) {
 			t.Errorf("the server listens on %s, the port %s is %d", listen, want, c.port(want))
 		}
@@ -245,6 +268,7 @@ func TestKubernetes(t *testing.T) {
 		"budget":  all["PodDisruptionBudget baro"].(*disruptionBudget).Spec.Selector.MatchLabels,
 		"service": all["Service baro"].(*service).Spec.Selector,
 		"admin":   all["Service baro-admin"].(*service).Spec.Selector,
+		"peers":   all["Service baro-peers"].(*service).Spec.Selector,
 		"policy":  all["NetworkPolicy baro"].(*networkPolicy).Spec.PodSelector.MatchLabels,
 	} {
 		for key, value := range l {
@@ -252,5 +276,55 @@ func TestKubernetes(t *testing.T) {
 				t.Errorf("the %s selects other pods", what)
 			}
 		}
+	}
+}
+
+// The pods of the set are the nodes of the cluster, and reach each other.
+func TestKubernetesCluster(t *testing.T) {
+	all := manifests(t)
+	set := all["StatefulSet baro"].(*statefulSet)
+	spec := set.Spec.Template.Spec
+	pods := set.Spec.Template.Metadata.Labels
+	environment := make(map[string]string)
+	for _, e := range spec.Containers[0].Env {
+		environment[e.Name] = cmp.Or(e.Value, e.ValueFrom.FieldRef.FieldPath)
+	}
+	var names []string
+	for i := range set.Spec.Replicas {
+		names = append(names, fmt.Sprintf("%s-%d.%s", set.Metadata.Name, i, set.Spec.ServiceName))
+	}
+	if peers := environment["BARO_CLUSTER_PEERS"]; peers != strings.Join(names, ",") || environment["BARO_CLUSTER"] != "true" {
+		t.Errorf("the peers are %s, the pods %q", peers, names)
+	}
+	if environment["BARO_NODE_NAME"] != "metadata.name" {
+		t.Error("a pod that has lost its volume is another node")
+	}
+	if set.Spec.Management != "Parallel" {
+		t.Error("the first pod waits for the second to be ready, and that one for the first to begin")
+	}
+	peers := all["Service "+set.Spec.ServiceName].(*service).Spec
+	if peers.ClusterIP != "None" || !peers.PublishNotReadyAddresses {
+		t.Error("the pods have no names, or have them too late")
+	}
+	if away := all["PodDisruptionBudget baro"].(*disruptionBudget).Spec.MaxUnavailable; 2*(set.Spec.Replicas-away) <= set.Spec.Replicas {
+		t.Errorf("%d of %d may be away", away, set.Spec.Replicas)
+	}
+	apart := spec.Affinity.PodAntiAffinity.Preferred
+	if len(apart) != 1 || apart[0].Weight == 0 || !maps.Equal(apart[0].Term.LabelSelector.MatchLabels, pods) {
+		t.Errorf("the pods are not kept apart: %+v", apart)
+	}
+	among := 0
+	for _, rule := range all["NetworkPolicy baro"].(*networkPolicy).Spec.Ingress {
+		for _, p := range rule.Ports {
+			if p.Port != "cluster" {
+				continue
+			}
+			if among++; len(rule.From) != 1 || !maps.Equal(rule.From[0].PodSelector.MatchLabels, pods) || rule.From[0].NamespaceSelector.MatchLabels != nil {
+				t.Errorf("others than the pods reach the port of the cluster: %+v", rule.From)
+			}
+		}
+	}
+	if among != 1 {
+		t.Errorf("%d rules let the pods reach each other", among)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func TestProxiesInDocs(t *testing.T) {
 	page := read(t, "../docs/reverse-proxies.md")
 	files, err := filepath.Glob("proxies/*")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%q, %v", files, err)
 	}
 	for _, file := range files {
@@ -33,9 +33,10 @@ func TestProxiesWait(t *testing.T) {
 	c.Flags(pflag.NewFlagSet("serve", pflag.ContinueOnError))
 	silence := max(c.Server.Heartbeat+c.Server.WriteTimeout, c.Server.MaxWait)
 	for file, timeouts := range map[string]*regexp.Regexp{
-		"nginx.conf":  regexp.MustCompile(`proxy_(?:read|send)_timeout (\S+);`),
-		"haproxy.cfg": regexp.MustCompile(`timeout (?:client|server|tunnel) (\S+)`),
-		"apache.conf": regexp.MustCompile(` timeout=(\d+)`),
+		"nginx.conf":          regexp.MustCompile(`proxy_(?:read|send)_timeout (\S+);`),
+		"haproxy.cfg":         regexp.MustCompile(`timeout (?:client|server|tunnel) (\S+)`),
+		"haproxy-cluster.cfg": regexp.MustCompile(`timeout (?:client|server|tunnel) (\S+)`),
+		"apache.conf":         regexp.MustCompile(` timeout=(\d+)`),
 	} {
 		all := timeouts.FindAllStringSubmatch(read(t, "proxies/"+file), -1)
 		if len(all) < 2 {

@@ -40,6 +40,9 @@ func settings(t *testing.T, file string, environment map[string]string) *config.
 		if flag == "token-secret-file" {
 			continue // no flag
 		}
+		if flag == "cluster-secret-file" {
+			value = secret
+		}
 		if err := flags.Set(flag, value); err != nil {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
