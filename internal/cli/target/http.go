@@ -5,10 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -36,7 +39,11 @@ func (t *Target) HTTPClient(version int) *http.Client {
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeoutCause(ctx, t.Timeout, fmt.Errorf("no connection within %s", t.Timeout))
 			defer cancel()
-			return t.DialContext(ctx, network, addr)
+			c, err := t.DialContext(ctx, network, addr)
+			if err != nil || version == 2 { // in which a server may be first
+				return c, err
+			}
+			return &asked{Conn: c}, nil
 		},
 		TLSClientConfig:        t.TLS.Clone(),
 		TLSHandshakeTimeout:    t.Timeout,
@@ -58,16 +65,48 @@ var ErrUnasked = errors.New("what listens there speaks before it is asked, as no
 // overTCP is HTTP/1.1 and HTTP/2.
 type overTCP struct{ *http.Transport }
 
+// RoundTrip says what package net/http does not: it closes a connection on which something comes unasked, and whoever was about to write his
+// request there has that error alone.
 func (o overTCP) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := o.Transport.RoundTrip(r)
-	if err != nil && strings.Contains(err.Error(), unasked) {
-		err = ErrUnasked
+	var on atomic.Pointer[asked]
+	resp, err := o.Transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		c, _ := info.Conn.(*asked)
+		on.Store(c)
+	}})))
+	if err == nil || r.Context().Err() != nil {
+		return resp, err
 	}
-	return resp, err
+	c := on.Load()
+	switch {
+	case c != nil && c.unasked.Load(), strings.Contains(err.Error(), unasked):
+		err = ErrUnasked
+	case errors.Is(err, net.ErrClosed): // and not by whoever asks
+		err = fmt.Errorf("the connection ended before the request was sent: %w", io.ErrUnexpectedEOF)
+	}
+	return nil, err
 }
 
-// unasked is how package net/http says that, as of Go 1.26, in an error that it formats wrongly.
+// unasked is how package net/http says that, as of Go 1.26, in an error that it formats wrongly: over TLS there is nothing else to know it by.
 const unasked = "readLoopPeekFailLocked: %!w(<nil>)"
+
+// asked is a connection that knows whether something came before anything was sent.
+type asked struct {
+	net.Conn
+	sent, unasked atomic.Bool
+}
+
+func (c *asked) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.sent.Load() {
+		c.unasked.Store(true)
+	}
+	return n, err
+}
+
+func (c *asked) Write(p []byte) (int, error) {
+	c.sent.Store(true)
+	return c.Conn.Write(p)
+}
 
 func (t *Target) checkRedirect(r *http.Request, via []*http.Request) error {
 	from := via[len(via)-1].URL
