@@ -146,12 +146,20 @@ func TestDeafPeerDropped(t *testing.T) {
 		if err != ws.ErrQueueFull {
 			t.Error(err)
 		}
-		if n := d.socket.Buffered(); n < deafQueue-1100 {
-			t.Errorf("%d bytes are buffered, and there is no room", n)
-		}
-		for range 10 {
-			if err := d.socket.Send(ws.Binary, make([]byte, 2000)); err != ws.ErrQueueFull {
-				t.Error(err)
+		// The kernel may take some more a moment later: then there is room again, and what is sent is not dropped.
+		full, later := false, 0
+		for dropped, start := 0, time.Now(); dropped < 10 || !full; {
+			switch err := d.socket.Send(ws.Binary, make([]byte, 2000)); err {
+			case nil:
+				later++
+			case ws.ErrQueueFull:
+				dropped++
+				full = full || d.socket.Buffered() >= deafQueue-2100
+			default:
+				t.Fatal(err)
+			}
+			if time.Since(start) > patience {
+				t.Fatalf("%d bytes are buffered, and there is no room", d.socket.Buffered())
 			}
 		}
 		d.hear(t, taken)
@@ -161,12 +169,15 @@ func TestDeafPeerDropped(t *testing.T) {
 			}
 		}
 		d.deaf.send(textFrame("hears again"))
-		s := <-d.deaf.sights
-		if s.op == opPing {
-			s = <-d.deaf.sights
-		}
-		if s != sawText("hears again") {
-			t.Error(s, d.deaf.end)
+		for later >= 0 {
+			s := <-d.deaf.sights
+			switch {
+			case s.op == opPing:
+			case later == 0 && s != sawText("hears again"), later > 0 && s != sawBinary(string(make([]byte, 2000))):
+				t.Fatal(s, later, d.deaf.end)
+			default:
+				later--
+			}
 		}
 	})
 }
