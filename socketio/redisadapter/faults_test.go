@@ -237,6 +237,29 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// A client may connect, and other servers be made of it, while a server is.
+func TestClientInUse(t *testing.T) {
+	s := brokers.Redis(t)
+	for range 20 {
+		client := connect(t, s)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				io := socketio.NewServer(&socketio.Options{Adapter: redisadapter.New(client, nil)})
+				if err := io.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			all.Go(func() {
+				if err := client.Ping(t.Context()).Err(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
 // prove is for what takes long.
 func prove(t *testing.T) {
 	t.Helper()

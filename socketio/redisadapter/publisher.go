@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // maxBatch is how many messages go to Redis before its answers are read.
@@ -57,7 +58,8 @@ func newPublisher(client redis.UniversalClient, set *Options, n *notices, hearin
 		o := *single.Options()
 		o.MaxRetries = -1 // what has been sent and not answered may have been published
 		o.PoolSize, o.MinIdleConns = 1, 0
-		o.PushNotificationProcessor = nil // which belongs to the other client
+		o.PushNotificationProcessor = nil // which belongs to the other client, as does this, which it changes when it connects:
+		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		p.own = redis.NewClient(&o)
 	}
 	ctx, stop := context.WithCancel(context.Background())
