@@ -190,6 +190,12 @@ func TestPause(t *testing.T) {
 		t.Errorf("%d were refused; the median took %v", refused, median)
 	}
 	eventually(t, "it is noticed", func() bool { return a.Err() != nil && b.Err() != nil })
+	// Though one can connect to it: the kernel takes connections.
+	for began := time.Now(); time.Since(began) < 8*o.Beat; time.Sleep(time.Millisecond) {
+		if a.Err() == nil || b.Err() == nil {
+			t.Fatalf("it is forgotten after %v", time.Since(began))
+		}
+	}
 	server.Continue()
 	eventually(t, "it is back", func() bool { return a.Err() == nil && b.Err() == nil })
 	bustest.Ready(t, a, b)

@@ -47,8 +47,8 @@ func (l *link) run() {
 		c, err := l.dial()
 		if err == nil {
 			began := time.Now()
-			err = l.serve(c)
-			if time.Since(began) > 3*l.s.o.Beat {
+			var answered bool
+			if answered, err = l.serve(c); answered && time.Since(began) > 3*l.s.o.Beat {
 				pause = 10 * time.Millisecond
 			}
 		}
@@ -110,12 +110,12 @@ func (l *link) lost(err error) bool {
 	return true
 }
 
-// serve subscribes to all there is, and reads until the connection is lost.
-func (l *link) serve(c *conn) error {
+// serve subscribes to all there is, and reads until the connection is lost. answered says that Redis has said something: one that stands
+// still is connected to by the kernel.
+func (l *link) serve(c *conn) (answered bool, err error) {
 	ctx, cancel := context.WithCancel(l.s.ctx)
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	l.s.mu.Lock()
-	l.err = nil
 	for _, e := range l.subs {
 		e.sent = false
 		l.s.mark(e)
@@ -135,15 +135,22 @@ func (l *link) serve(c *conn) error {
 	}()
 	for {
 		p, err := c.next(3 * l.s.o.Beat)
+		refused := l.s.o.Sharded && Refused(err) && Passing(err)
+		if !answered && (err == nil || refused) {
+			answered = true
+			l.s.mu.Lock()
+			l.err = nil
+			l.s.mu.Unlock()
+		}
 		switch {
 		case err == nil:
 			err = l.take(p)
-		case l.s.o.Sharded && Refused(err) && Passing(err):
+		case refused:
 			l.astray()
 			err = nil
 		}
 		if err != nil {
-			return err
+			return answered, err
 		}
 	}
 }
