@@ -51,14 +51,9 @@ func (m *meter) RoundTrip(transport string, d time.Duration) {
 // A meter is told of everything, by transport; Stats of those who are there.
 func TestMeter(t *testing.T) {
 	m := &meter{received: map[string]int{}, sent: map[string]int{}, bytes: map[string]int{}}
-	var mu sync.Mutex
-	var sessions []*engineio.Session
+	opened := make(chan *engineio.Session, 3)
 	e := &engineio.Server{Meter: m, Options: engineio.Options{PingInterval: 100 * time.Millisecond, PingTimeout: time.Minute}}
-	e.OnOpen = func(s *engineio.Session, _ *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		sessions = append(sessions, s)
-	}
+	e.OnOpen = func(s *engineio.Session, _ *http.Request) { opened <- s }
 	e.OnMessage = func(s *engineio.Session, got engineio.Message) { _ = s.Send(got) }
 	front := httptest.NewServer(e)
 	defer front.Close()
@@ -90,9 +85,7 @@ func TestMeter(t *testing.T) {
 	left := make(chan struct{}, 10)
 	p := engineio.NewPrepared(engineio.Message{Data: []byte("abc")})
 	p.OnSent(func() { left <- struct{}{} })
-	mu.Lock()
-	e.Broadcast(sessions, p, false)
-	mu.Unlock()
+	e.Broadcast([]*engineio.Session{receive(t, "the first", opened), receive(t, "the second", opened), receive(t, "the third", opened)}, p, false)
 	receive(t, "the broadcast has left", left)
 	for pinged := 0; pinged < 2; { // of the first, which answers
 		got, err := all[0].Read(t.Context())

@@ -186,16 +186,17 @@ func TestEnds(t *testing.T) {
 		"closed badly":   {connect.Options{Wait: -1}, "close 4000\n", exit.Broken, "4000"},
 		"cut":            {connect.Options{Wait: -1}, "cut\n", exit.Broken, "1006"},
 		"expected":       {connect.Options{Expect: pattern("^b$", "c")}, "c\nb\nc\n", exit.OK, ""},
-		"not expected":   {connect.Options{Expect: pattern("b", "c"), Timeout: 200 * time.Millisecond}, "c\nb\n", exit.Unmet, `"c"`},
+		"not expected":   {connect.Options{Expect: pattern("b", "c"), Timeout: 2 * time.Second}, "c\nb\n", exit.Unmet, `"c"`},
 		"closed before":  {connect.Options{Expect: pattern("b")}, "close 1000\n", exit.Unmet, "the server has closed"},
 		"none in count":  {connect.Options{Expect: pattern("b"), Count: 2}, "a\na\nb\n", exit.Unmet, `"b"`},
 		"counted":        {connect.Options{Count: 2}, "a\nb\nc\n", exit.OK, ""},
-		"too few":        {connect.Options{Count: 2, Timeout: 200 * time.Millisecond}, "a\n", exit.Unmet, "1 of 2"},
+		"too few":        {connect.Options{Count: 2, Timeout: 2 * time.Second}, "a\n", exit.Unmet, "1 of 2"},
 		"for some time":  {connect.Options{Wait: -1, Timeout: 200 * time.Millisecond}, "a\n", exit.OK, ""},
-		"without input":  {connect.Options{Timeout: 300 * time.Millisecond, Stats: true}, "", exit.OK, "in 3"},
+		"without input":  {connect.Options{Timeout: 2 * time.Second, Stats: true}, "", exit.OK, "in 2"},
 		"nothing is due": {connect.Options{}, "a\n", exit.OK, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if _, notes, code := run(t, url, c.in, c.o); code != c.code || !strings.Contains(notes, c.says) || strings.Contains(notes, "\x1b") && code == exit.OK {
 				t.Errorf("%d, %q; want %d, %q", code, notes, c.code, c.says)
 			}
