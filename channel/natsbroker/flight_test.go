@@ -3,7 +3,6 @@ package natsbroker
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,8 +45,8 @@ func opened(t *testing.T, o *Options, before func(*nats.Conn)) (*Broker, *nats.C
 // and where that is known first the messages would be put there once more.
 func TestSentOnce(t *testing.T) {
 	b, other := opened(t, nil, nil)
-	var sent atomic.Int32
-	if _, err := other.Subscribe("baro.p.*", func(*nats.Msg) { sent.Add(1) }); err != nil {
+	sent, err := other.SubscribeSync("baro.p.*")
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Flush(); err != nil {
@@ -68,8 +67,8 @@ func TestSentOnce(t *testing.T) {
 	if err := errors.Join(b.Close(), b.nc.Flush(), other.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	if n := sent.Load(); n != 1 {
-		t.Errorf("it was sent %d times", n)
+	if n, _, err := sent.Pending(); n != 1 || err != nil {
+		t.Errorf("it was sent %d times (%v)", n, err)
 	}
 }
 
