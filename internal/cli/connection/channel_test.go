@@ -94,6 +94,23 @@ func TestChannel(t *testing.T) {
 	}
 }
 
+// The event of a message in bytes is its own, also one that begins as an event stream calls a message without any.
+func TestEventOfBytes(t *testing.T) {
+	url, _ := house(t, false)
+	url += "/c/demo"
+	for _, p := range []connection.Protocol{connection.SSE, connection.NDJSON} {
+		c := dial(t, url, connection.Options{Protocol: p})
+		for _, event := range []string{"", "messages", "message.new", "price"} {
+			if err := c.Send(t.Context(), connection.Message{Kind: connection.Binary, Event: event, Data: []byte("\x00\xff")}); err != nil {
+				t.Fatal(err)
+			}
+			if m := receive(t, c); m.Event != event || m.Kind != connection.Binary || string(m.Data) != "\x00\xff" {
+				t.Errorf("%s, event %q: got %+v", p, event, m)
+			}
+		}
+	}
+}
+
 // WebSocket and streams over each version of HTTP.
 func TestVersions(t *testing.T) {
 	url, options := house(t, true)

@@ -135,7 +135,10 @@ func (s *stream) happened() (Message, error) {
 	case binary:
 		data, err := base64.StdEncoding.AppendDecode(nil, e.Data)
 		if err == nil {
-			m.Kind, m.Event, m.Data = Binary, strings.TrimPrefix(name, "message"), data
+			if name == "message" { // that it has no name
+				name = ""
+			}
+			m.Kind, m.Event, m.Data = Binary, name, data
 		}
 	}
 	return m, nil
