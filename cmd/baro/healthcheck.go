@@ -18,6 +18,7 @@ import (
 
 	"baro.dev/internal/config"
 	"baro.dev/internal/neterr"
+	"baro.dev/internal/webclient"
 )
 
 func newHealthcheck() *cobra.Command {
@@ -119,6 +120,7 @@ func askReady(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
+	response = webclient.Unswitched(response)
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode == http.StatusOK {
 		return nil

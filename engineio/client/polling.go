@@ -44,7 +44,7 @@ func newPolling(s *settings) *polling {
 
 // once sends a GET no more than once. [http.Transport] sends it again by another connection when one that was used before breaks before the
 // answer: which may have been on its way, with packets that the server then thinks have arrived.
-type once struct{ *http.Transport }
+type once struct{ webclient.Transport }
 
 func (t once) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodGet {

@@ -44,9 +44,28 @@ type Route struct {
 	Timeout     time.Duration                                                     // of the TLS handshake
 }
 
-// Transport is for requests by HTTP/1.1 or HTTP/2.
-func (r Route) Transport() *http.Transport {
-	return &http.Transport{
+// Transport is for requests by HTTP/1.1 or HTTP/2 that ask for no other protocol.
+type Transport struct{ *http.Transport }
+
+// RoundTrip implements [http.RoundTripper].
+func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(r)
+	return Unswitched(resp), err
+}
+
+// Unswitched takes the body from a 101 that nobody has asked for: it would be all that comes on the connection from then on, and end with no
+// context.
+func Unswitched(resp *http.Response) *http.Response {
+	if resp != nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody
+	}
+	return resp
+}
+
+// Transport leads requests by the route.
+func (r Route) Transport() Transport {
+	return Transport{&http.Transport{
 		Proxy:                  func(q *http.Request) (*url.URL, error) { return r.Proxy(q.URL) },
 		DialContext:            r.DialContext,
 		TLSClientConfig:        r.TLS.Clone(),
@@ -55,5 +74,5 @@ func (r Route) Transport() *http.Transport {
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-	}
+	}}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"baro.dev/internal/cli/exit"
 	"baro.dev/internal/cli/target"
@@ -61,6 +62,8 @@ func (e *RefusedError) Error() string {
 // refusal makes an error of an answer, and closes its body.
 func refusal(r *http.Response, why string) error {
 	defer r.Body.Close()
+	// whatever the body does: no context ends it any more
+	defer time.AfterFunc(refusalTime, func() { r.Body.Close() }).Stop()
 	e := &RefusedError{Status: r.StatusCode, Why: why, Header: r.Header}
 	if r.StatusCode == http.StatusProxyAuthRequired && why == "" {
 		e.Why = target.ProxyAdvice

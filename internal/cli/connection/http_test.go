@@ -159,6 +159,42 @@ func TestPolling(t *testing.T) {
 	}
 }
 
+// A refusal is told though its body, or what is behind a 101, never ends.
+func TestEndlessRefusal(t *testing.T) {
+	testkit.NoLeaks(t)
+	over := make(chan struct{})
+	refusing := func(head string) string {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			io.WriteString(c, "HTTP/1.1 "+head+"\r\n\r\n")
+			<-over
+		})
+	}
+	for _, url := range []string{
+		refusing("200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100"),
+		refusing("101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket"),
+	} {
+		refused := make(chan error, 1)
+		go func() {
+			_, err := try(t, url, connection.Options{Protocol: connection.SSE})
+			refused <- err
+		}()
+		select {
+		case err := <-refused:
+			if exit.Code(err) != exit.Refused {
+				t.Errorf("%v (%d)", err, exit.Code(err))
+			}
+		case <-time.After(testkit.Patience):
+			t.Error("the refusal is never told")
+		}
+	}
+	close(over)
+}
+
 // What a URL speaks shows in its answers.
 func TestDetection(t *testing.T) {
 	testkit.NoLeaks(t)

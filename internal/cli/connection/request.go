@@ -68,7 +68,6 @@ func (r *requests) do(ctx context.Context, method string, u *url.URL, body []byt
 	if resp.StatusCode/100 == 2 || slices.Contains(accept, resp.StatusCode) {
 		return resp, nil
 	}
-	time.AfterFunc(refusalTime, func() { cancel(nil) }) // whatever the body does
 	return nil, refusal(resp, "")
 }
 

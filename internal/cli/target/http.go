@@ -16,6 +16,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"baro.dev/internal/webclient"
 )
 
 // maxRedirects is how many redirects are followed, as package ws does.
@@ -74,7 +76,7 @@ func (o overTCP) RoundTrip(r *http.Request) (*http.Response, error) {
 		on.Store(c)
 	}})))
 	if err == nil || r.Context().Err() != nil {
-		return resp, err
+		return webclient.Unswitched(resp), err
 	}
 	c := on.Load()
 	switch {
