@@ -184,6 +184,66 @@ func TestReplay(t *testing.T) {
 }
 
 // Messages that are missing or too many do not make all others different.
+// stalled is a connection whose server takes a message only when its answers to that have been read.
+type stalled struct {
+	connection.Connection // nil: nothing else is called
+	answers               chan string
+	each                  int
+	closed                chan struct{}
+}
+
+func (s *stalled) Send(ctx context.Context, m connection.Message) error {
+	for i := range s.each {
+		select {
+		case s.answers <- fmt.Sprintf("%s %d", m.Data, i):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (s *stalled) Receive(ctx context.Context) (connection.Message, error) {
+	select {
+	case text := <-s.answers:
+		return connection.Message{Data: []byte(text)}, nil
+	case <-s.closed:
+		return connection.Message{}, connection.ErrClosed
+	case <-ctx.Done():
+		return connection.Message{}, context.Cause(ctx)
+	}
+}
+
+func (s *stalled) Close(context.Context, int, string) error { close(s.closed); return nil }
+
+// What comes while a message is sent is taken: a server that nobody reads takes no more itself.
+func TestPipelined(t *testing.T) {
+	const each = 1000
+	lines := `{"baro":"recording","version":1,"protocol":"ws"}` + "\n"
+	for _, data := range []string{"one", "two"} {
+		lines += `{"t":0,"dir":"out","type":"text","data":"` + data + `"}` + "\n"
+	}
+	for _, data := range []string{"one", "two"} {
+		for i := range each {
+			lines += fmt.Sprintf(`{"t":0,"dir":"in","type":"text","data":"%s %d"}`, data, i) + "\n"
+		}
+	}
+	for _, mode := range []record.Mode{record.Exact, record.None} {
+		reader, err := record.NewReader(strings.NewReader(lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
+		c := &stalled{answers: make(chan string), each: each, closed: make(chan struct{})}
+		r := record.Replayer{Connection: c, Reader: reader, Patience: testkit.Patience, Comparer: record.Comparer{Mode: mode}}
+		result, err := r.Replay(ctx)
+		if err != nil || result.Sent != 2 || mode == record.Exact && result.Received != 2*each {
+			t.Errorf("%s: %+v, %v", mode, result, err)
+		}
+		cancel()
+	}
+}
+
 func TestMissingAndTooMany(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(ctx context.Context, c *ws.Conn) {

@@ -29,8 +29,10 @@ type Replayer struct {
 	Differ func(Difference) error
 
 	incoming chan arrival
-	held     *arrival // came, and waits for its turn
-	ended    error    // the connection has
+	ahead    []arrival // came while something was sent
+	waiting  int       // bytes of ahead
+	held     *arrival  // came, and waits for its turn
+	ended    error     // the connection has
 	began    time.Time
 	result   Result
 	pending  *Entry // the next line, if it was looked at already
@@ -214,7 +216,10 @@ func (r *Replayer) send(ctx context.Context, e *Entry) error {
 		r.acks[e.Ack] = c
 		m.Acked = func(arguments []byte, err error) { c <- acknowledgement{arguments, err} }
 	}
-	if err := r.Connection.Send(ctx, m); err != nil {
+	if err := r.during(ctx, e, func(ctx context.Context) error { return r.Connection.Send(ctx, m) }); err != nil {
+		if errors.Is(err, errAhead) {
+			return err
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -274,6 +279,16 @@ func (r *Replayer) arrive(ctx context.Context, d time.Duration) (*Entry, error) 
 	}
 	if r.ended != nil {
 		return nil, nil
+	}
+	if len(r.ahead) > 0 {
+		a := r.ahead[0]
+		r.ahead[0] = arrival{}
+		r.ahead = r.ahead[1:]
+		r.waiting -= a.size()
+		if r.took(a); a.err != nil {
+			return nil, nil
+		}
+		return &a.entry, nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
