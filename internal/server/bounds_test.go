@@ -244,10 +244,12 @@ func TestMaxClientsOfUser(t *testing.T) {
 	socket.expect(`44{"message":"`, `"code":"too_many_of_user"`, `"number":1013`)
 
 	// One leaves, another comes.
+	settled := func() bool { n, _ := s.registry.Len(); return s.used() == n+1 } // one of Socket.IO is in no namespace
+	eventually(t, "who was refused is gone", settled)
 	for _, one := range s.registry.OfUser("ana")[:1] {
 		one.Disconnect(clients.EndReconnect)
 	}
-	eventually(t, "one is gone", func() bool { return len(s.registry.OfUser("ana")) == 1 })
+	eventually(t, "one is gone", func() bool { return len(s.registry.OfUser("ana")) == 1 && settled() })
 	if status, _, body := begins["sse"](t, s, "Authorization", "Bearer "+token("ana")); status >= 400 {
 		t.Errorf("with room again: status %d, %s", status, body)
 	}
