@@ -43,12 +43,12 @@ func (o Operator) Timeout(d time.Duration) Operator { o.flags.timeout = d; retur
 
 // Emit is Socket.Emit.
 func (o Operator) Emit(event string, args ...any) error {
-	return o.socket.emit(o.flags, event, args, nil)
+	return o.socket.emit(o.flags, parser.EventData(event, args...), nil)
 }
 
 // EmitFunc is Socket.EmitFunc.
 func (o Operator) EmitFunc(event string, then func(Args, error), args ...any) error {
-	return o.socket.emit(o.flags, event, args, o.socket.inTurn(then))
+	return o.socket.emit(o.flags, parser.EventData(event, args...), o.socket.inTurn(then))
 }
 
 // EmitWithAck is Socket.EmitWithAck.
@@ -59,7 +59,9 @@ func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) (A
 // Emit sends an event, or keeps it until the socket is connected. Arguments are what encoding/json takes, []byte anywhere in them for
 // binary, and what came with other events; they are encoded before Emit returns. The error is ErrBufferFull, ErrClosed, or says what
 // cannot be encoded or is too large.
-func (s *Socket) Emit(event string, args ...any) error { return s.emit(flags{}, event, args, nil) }
+func (s *Socket) Emit(event string, args ...any) error {
+	return s.emit(flags{}, parser.EventData(event, args...), nil)
+}
 
 // Send emits the event message.
 func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
@@ -67,7 +69,7 @@ func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
 // EmitFunc emits an event, and has then called with its acknowledgement, or with ErrTimeout (see Timeout and Options.AckTimeout) or
 // ErrDisconnected. It has its turn like a handler. It is not called if EmitFunc returns an error.
 func (s *Socket) EmitFunc(event string, then func(Args, error), args ...any) error {
-	return s.emit(flags{}, event, args, s.inTurn(then))
+	return s.emit(flags{}, parser.EventData(event, args...), s.inTurn(then))
 }
 
 // EmitWithAck emits an event and waits for its acknowledgement. A handler may do so. The error is that of ctx, ErrTimeout,
@@ -86,7 +88,7 @@ func Call(ctx context.Context, s *Socket, event string, result any, args ...any)
 }
 
 func (s *Socket) inTurn(then func(Args, error)) *pending {
-	return &pending{then: func(a Args, err error) { s.inbox.push(0, func() { then(a, err) }) }}
+	return &pending{then: func(a Args, err error) { s.inbox.push(0, nil, func() { then(a, err) }) }}
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, f flags, event string, args []any) (Args, error) {
@@ -96,7 +98,7 @@ func (s *Socket) emitWithAck(ctx context.Context, f flags, event string, args []
 	}
 	got := make(chan reply, 1)
 	p := &pending{then: func(a Args, err error) { got <- reply{a, err} }}
-	if err := s.emit(f, event, args, p); err != nil {
+	if err := s.emit(f, parser.EventData(event, args...), p); err != nil {
 		return Args{}, err
 	}
 	select {
@@ -111,15 +113,15 @@ func (s *Socket) emitWithAck(ctx context.Context, f flags, event string, args []
 }
 
 // emit sends an event, or has it wait. ack is nil if no acknowledgement is wanted.
-func (s *Socket) emit(f flags, event string, args []any, ack *pending) error {
+func (s *Socket) emit(f flags, data parser.Data, ack *pending) error {
 	set := s.manager.set
 	if s.manager.ctx.Err() != nil {
 		return ErrClosed
 	}
 	if set.Retries > 0 && !f.retried && !f.volatile {
-		return s.enqueue(f, event, args, ack)
+		return s.enqueue(f, data, ack)
 	}
-	p := parser.Packet{Type: parser.Event, Namespace: s.namespace, Data: parser.EventData(event, args...)}
+	p := parser.Packet{Type: parser.Event, Namespace: s.namespace, Data: data}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ack != nil {
@@ -218,6 +220,6 @@ func (s *Socket) lose(o *outgoing, err error) {
 	s.manager.set.Logger.Error("event not sent", "namespace", s.namespace, "bytes", o.size, "error", err)
 	if o.ack != nil {
 		s.drop(o.ack)
-		s.inbox.push(0, func() { o.ack.end(Args{}, err) })
+		s.inbox.push(0, nil, func() { o.ack.end(Args{}, err) })
 	}
 }

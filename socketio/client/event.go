@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	eio "baro.dev/engineio/client"
 	"baro.dev/socketio/parser"
 )
 
@@ -11,6 +12,7 @@ import (
 type Event struct {
 	socket *Socket
 	packet parser.Packet
+	life   uint64 // of the socket in which it came
 	acked  atomic.Bool
 }
 
@@ -45,6 +47,9 @@ func (e *Event) Ack(args ...any) error {
 	s := e.socket
 	s.mu.Lock()
 	session := s.session
+	if s.life != e.life {
+		session = nil // to the connection of now it would be the answer to something else
+	}
 	s.mu.Unlock()
 	if session == nil {
 		return ErrDisconnected
@@ -54,8 +59,11 @@ func (e *Event) Ack(args ...any) error {
 	})
 	if err != nil {
 		e.acked.Store(false)
+		if session.Err() != nil {
+			err = ErrDisconnected
+		}
 	}
-	return err
+	return bufferError(err)
 }
 
 // AckError acknowledges the event with {"error":{"message":...}}, as a typed handler's error does.
@@ -75,19 +83,16 @@ func (e *Event) failed(err error) {
 	}
 }
 
-// happened hands an event to the handlers.
-func (s *Socket) happened(p *parser.Packet) {
-	s.mu.Lock()
-	s.note(p)
-	s.mu.Unlock()
+func sizeOf(p *parser.Packet) int {
 	size := 1
 	for _, v := range p.Data.All() {
 		size += v.Size()
 	}
-	s.handle(p, size)
+	return size
 }
 
-func (s *Socket) handle(p *parser.Packet, size int) {
-	e := &Event{socket: s, packet: *p}
-	s.inbox.push(size, func() { s.handlers.call(e) })
+// handle hands an event to the handlers.
+func (s *Socket) handle(p *parser.Packet, life uint64, size int, session *eio.Session) {
+	e := &Event{socket: s, packet: *p, life: life}
+	s.inbox.push(size, func() bool { return session.Err() != nil }, func() { s.handlers.call(e) })
 }

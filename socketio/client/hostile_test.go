@@ -25,6 +25,12 @@ const (
 // accepts is a server that opens each session, and counts its clients.
 func accepts(t *testing.T, serve func(ctx context.Context, c *ws.Conn)) (url string, clients *atomic.Int64) {
 	t.Helper()
+	return acceptsWith(t, opened, serve)
+}
+
+// acceptsWith is accepts with an answer to the handshake.
+func acceptsWith(t *testing.T, opened string, serve func(ctx context.Context, c *ws.Conn)) (url string, clients *atomic.Int64) {
+	t.Helper()
 	clients = new(atomic.Int64)
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := ws.Accept(w, r, nil)
@@ -80,6 +86,7 @@ func TestHostileServer(t *testing.T) {
 		"a huge id of an ack":       {[]string{entered, `43` + strings.Repeat("9", 1000) + `[]`}, false},
 		"an ack that is no array":   {[]string{entered, `430{}`}, false},
 		"an ack that nobody wants":  {[]string{entered, `4399[1]`}, true},
+		"a refusal after all":       {[]string{entered, `44{"message":"no"}`}, true},
 		"a namespace of nobody":     {[]string{entered, `42/other,["a"]`}, true},
 		"a large namespace":         {[]string{entered, "42/" + strings.Repeat("n", 90_000) + `,["a"]`}, false},
 		"a large frame":             {[]string{entered, `42["a","` + strings.Repeat("x", 200_000) + `"]`}, false},

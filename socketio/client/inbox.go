@@ -3,6 +3,7 @@ package client
 import (
 	"math"
 	"sync"
+	"time"
 )
 
 // inbox is what waits for the handlers of a socket. Its goroutine exists while something does.
@@ -23,12 +24,15 @@ type job struct {
 }
 
 // push has f called, after what was pushed before. Where as many bytes wait as may, who brings more waits too: events have a size, what
-// handlers push themselves has none, so that they never wait for themselves.
-func (b *inbox) push(size int, f func()) {
+// handlers push themselves has none, so that they never wait for themselves. Nobody waits for a connection that is over: the handler that there
+// is no end of may wait to hear just that.
+func (b *inbox) push(size int, over func() bool, f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for size > 0 && b.bytes > 0 && b.bytes > b.limit-size {
+	for size > 0 && b.bytes > 0 && b.bytes > b.limit-size && !over() {
+		again := time.AfterFunc(time.Second, b.room.Broadcast)
 		b.room.Wait()
+		again.Stop()
 	}
 	b.queue = append(b.queue, job{size, f})
 	b.bytes += size

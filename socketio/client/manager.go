@@ -123,11 +123,11 @@ func (m *Manager) endIfIdle() {
 	}
 }
 
-// want has the manager connect for a socket, which is among the active ones already.
+// want has the manager connect for a socket, which is among the active ones unless it has left again.
 func (m *Manager) want(s *Socket) {
 	m.mu.Lock()
 	session := m.session
-	if session == nil && m.dialing == nil && m.begin() {
+	if session == nil && m.dialing == nil && m.active > 0 && m.begin() {
 		ctx, cancel := context.WithCancel(m.ctx)
 		m.dialing = cancel
 		go m.dial(ctx, false)
@@ -240,7 +240,7 @@ func (m *Manager) giveUp(err error) {
 	defer m.mu.Unlock()
 	m.dialing()
 	m.dialing = nil
-	if !errors.Is(err, ErrGivenUp) && m.active > 0 && m.session == nil && m.begin() {
+	if m.active > 0 && m.session == nil && m.begin() {
 		next, cancel := context.WithCancel(m.ctx)
 		m.dialing = cancel
 		go m.dial(next, false)
@@ -329,11 +329,12 @@ func (m *Manager) lost(session *eio.Session, why error) {
 	m.mu.Unlock()
 	m.set.Logger.Debug("connection lost", "error", why)
 	for _, s := range m.all() {
-		s.disconnected(reasonOf(why), why)
-	}
-	if m.set.NoReconnection {
-		for _, s := range m.all() {
-			s.giveUp(errors.Join(ErrGivenUp, why))
+		switch {
+		case !m.set.NoReconnection:
+			s.disconnected(reasonOf(why), why, nil)
+		case s.wanted.Swap(false): // before somebody hears of it, who may want it back
+			s.disconnected(reasonOf(why), why, errors.Join(ErrGivenUp, why))
+			m.unwanted()
 		}
 	}
 	m.mu.Lock()
@@ -341,6 +342,6 @@ func (m *Manager) lost(session *eio.Session, why error) {
 	if m.active > 0 && m.session == nil && m.dialing == nil && m.begin() {
 		ctx, cancel := context.WithCancel(m.ctx)
 		m.dialing = cancel
-		go m.dial(ctx, true)
+		go m.dial(ctx, !m.set.NoReconnection)
 	}
 }

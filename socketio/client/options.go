@@ -56,7 +56,7 @@ type Options struct {
 	// Limits bound what a packet of the server may have. nil: those of package parser.
 	Limits *parser.Limits
 	// MaxBuffered is how many bytes may wait for the connection, for each socket; and how many may wait for handlers before no more is
-	// read. 0: 16 MiB.
+	// read, not even the acknowledgement that a handler may be waiting for. 0: 16 MiB.
 	MaxBuffered int
 	// Logger is told what nobody else is, at level Debug. nil: nobody is.
 	Logger *slog.Logger

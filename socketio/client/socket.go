@@ -22,24 +22,27 @@ type Socket struct {
 	mu        sync.Mutex
 	auth      any
 	authFunc  func(context.Context) (any, error)
-	greeted   *eio.Session // that was sent CONNECT
+	greeted   *eio.Session // by which it is connected, or wants to be
+	greeting  uint64       // counts what greeted was set to
+	asked     *eio.Session // that was sent CONNECT, and has not answered
+	adopted   bool         // asked was so by a greeting before
 	session   *eio.Session // by which it is connected; nil if it is not
+	life      uint64       // counts what session was set to
 	id        string
 	pid       string // of connection state recovery
 	offset    string // of the last event
 	recovered bool
 	early     []parser.Packet // that came before the answer to CONNECT
+	earlySize int             // about their bytes
 	outbox    []*outgoing     // that wait for the connection
 	waiting   int             // their bytes
 	acks      map[uint64]*pending
 	nextID    uint64
 	retries   []*retry       // that wait for an acknowledgement, one at a time
+	retrying  int            // their bytes
 	arrivals  []chan<- error // of those who wait in Connect
 	failure   error          // of the last try
 }
-
-// maxEarly is how many events may come before the answer to CONNECT.
-const maxEarly = 1000
 
 // New makes a socket with a connection of its own: for the namespace that is the path of the URL, which has the scheme http, https,
 // ws or wss. options may be nil; they are copied. It does not connect.
@@ -170,7 +173,7 @@ func (s *Socket) Disconnect() {
 	if session != nil {
 		_ = s.send(session, &parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) // or the session has ended
 	}
-	s.disconnected(ClientDisconnect, ErrDisconnected)
+	s.disconnected(ClientDisconnect, ErrDisconnected, ErrDisconnected)
 	s.manager.unwanted()
 }
 
@@ -200,7 +203,7 @@ func (s *Socket) abandon() {
 			all = append(all, r.ack)
 		}
 	}
-	s.acks, s.retries, s.outbox, s.waiting = nil, nil, nil, 0
+	s.acks, s.retries, s.retrying, s.outbox, s.waiting = nil, nil, 0, nil, 0
 	s.mu.Unlock()
 	for _, p := range all {
 		p.end(Args{}, ErrClosed)
@@ -215,44 +218,62 @@ func (s *Socket) hello(session *eio.Session) {
 		return
 	}
 	s.greeted = session
-	auth, ask := s.auth, s.authFunc
+	s.greeting++
+	if s.adopted = s.asked == session; s.adopted {
+		s.mu.Unlock() // the server takes CONNECT once: the answer is on its way
+		return
+	}
+	n, auth, ask := s.greeting, s.auth, s.authFunc
 	s.mu.Unlock()
 	if ask == nil {
-		s.greet(session, auth)
+		s.greet(session, n, auth, nil)
 		return
 	}
 	s.manager.enter()
 	go func() {
 		defer s.manager.end()
 		auth, err := ask(s.manager.ctx)
-		if err != nil {
-			s.failed(err)
-			return
-		}
-		s.greet(session, auth)
+		s.greet(session, n, auth, err)
 	}()
 }
 
-// greet sends CONNECT.
-func (s *Socket) greet(session *eio.Session, auth any) {
+// greet sends CONNECT, unless the socket has left meanwhile, or it is told that there is nothing to say.
+func (s *Socket) greet(session *eio.Session, n uint64, auth any, err error) {
 	s.mu.Lock()
-	pid, offset := s.pid, s.offset
+	if s.greeted != session || s.greeting != n {
+		s.mu.Unlock()
+		return
+	}
+	if err == nil {
+		err = s.sendConnect(session, auth)
+	}
+	ended := session.Err() != nil
+	switch {
+	case err == nil:
+		s.asked = session
+	case !ended:
+		s.greeted = nil
+	}
 	s.mu.Unlock()
+	if err != nil && !ended {
+		s.failed(err)
+	}
+}
+
+// sendConnect sends CONNECT. The caller holds mu.
+func (s *Socket) sendConnect(session *eio.Session, auth any) error {
 	p := parser.Packet{Type: parser.Connect, Namespace: s.namespace}
-	if pid != "" {
-		withRecovery, err := recovering(auth, pid, offset)
+	if s.pid != "" {
+		withRecovery, err := recovering(auth, s.pid, s.offset)
 		if err != nil {
-			s.failed(err)
-			return
+			return err
 		}
 		auth = withRecovery
 	}
 	if auth != nil {
 		p.Data = parser.Values(auth)
 	}
-	if err := s.send(session, &p); err != nil && session.Err() == nil {
-		s.failed(err)
-	}
+	return s.send(session, &p)
 }
 
 // send encodes a packet and sends it.
@@ -283,25 +304,49 @@ func (s *Socket) receive(session *eio.Session, p *parser.Packet) {
 	case parser.Connect:
 		s.admitted(session, p)
 	case parser.Event:
-		s.mu.Lock()
-		early := s.session != session
-		if early && len(s.early) < maxEarly {
-			s.early = append(s.early, *p)
-		}
-		s.mu.Unlock()
-		if !early {
-			s.happened(p)
-		}
+		s.event(session, p)
 	case parser.Ack:
 		s.acknowledged(p)
 	case parser.Disconnect:
 		if s.wanted.Swap(false) {
-			s.disconnected(ServerDisconnect, ErrDisconnected)
+			s.disconnected(ServerDisconnect, ErrDisconnected, ErrDisconnected)
 			s.manager.unwanted()
 		}
 	case parser.ConnectError:
-		s.refused(p)
+		s.refused(session, p)
 	}
+}
+
+// earlyOverhead is about what an event takes that waits, beside its bytes.
+const earlyOverhead = 200
+
+// event hands an event on, or keeps it until the server has let the socket in: with connection state recovery what was missed comes before.
+func (s *Socket) event(session *eio.Session, p *parser.Packet) {
+	limit := s.manager.set.MaxBuffered
+	s.mu.Lock()
+	switch {
+	case s.session == session:
+		s.note(p)
+		life := s.life
+		s.mu.Unlock()
+		s.handle(p, life, sizeOf(p), session)
+		return
+	case s.greeted != session: // it has left
+		s.mu.Unlock()
+		return
+	}
+	size := sizeOf(p) + earlyOverhead
+	if len(s.early) == 0 || s.earlySize+size <= limit {
+		s.early, s.earlySize = append(s.early, *p), s.earlySize+size
+		s.mu.Unlock()
+		return
+	}
+	s.pid, s.offset = "", "" // they would come again
+	s.mu.Unlock()
+	err := violation("more than %d bytes of events came before the answer to CONNECT", limit)
+	s.failed(err)
+	s.manager.lost(session, err)
+	session.CloseNow()
 }
 
 // admitted is the answer to CONNECT.
@@ -310,29 +355,38 @@ func (s *Socket) admitted(session *eio.Session, p *parser.Packet) {
 		SID string `json:"sid"`
 		PID string `json:"pid"`
 	}
+	s.mu.Lock()
+	if s.asked != session {
+		s.mu.Unlock()
+		return
+	}
+	s.asked = nil
+	if s.greeted != session || !s.wanted.Load() {
+		s.mu.Unlock()
+		_ = s.send(session, &parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) // it has left meanwhile
+		return
+	}
 	if p.Data.Len() == 0 || p.Data.Bind(&said) != nil || said.SID == "" {
+		s.greeted, s.early, s.earlySize = nil, nil, 0
+		s.mu.Unlock()
 		err := violation("the answer to CONNECT has no sid: the server may be one of Socket.IO 2, which this client does not speak to")
 		s.failed(err)
 		s.settle(err) // there will be no other answer, as long as the connection lasts
 		return
 	}
-	s.mu.Lock()
-	if s.session != nil || s.greeted != session || !s.wanted.Load() {
-		s.mu.Unlock()
-		return
-	}
 	s.id, s.session = said.SID, session
+	s.life++
 	s.recovered = said.PID != "" && said.PID == s.pid
 	if s.pid != said.PID {
 		s.offset = ""
 	}
 	s.pid = said.PID
 	early := s.early
-	s.early = nil
-	s.inbox.push(0, s.handlers.connected)
+	s.early, s.earlySize = nil, 0
+	s.inbox.push(0, nil, s.handlers.connected)
 	for i := range early {
 		s.note(&early[i])
-		s.handle(&early[i], 0)
+		s.handle(&early[i], s.life, 0, session)
 	}
 	s.flush()
 	s.mu.Unlock()
@@ -341,7 +395,20 @@ func (s *Socket) admitted(session *eio.Session, p *parser.Packet) {
 }
 
 // refused is that the server, or its middleware, does not want the socket.
-func (s *Socket) refused(p *parser.Packet) {
+func (s *Socket) refused(session *eio.Session, p *parser.Packet) {
+	s.mu.Lock()
+	if s.asked != session {
+		s.mu.Unlock()
+		return // it is let in already
+	}
+	s.asked = nil
+	again := s.adopted && s.greeted == session
+	s.greeted, s.early, s.earlySize = nil, nil, 0
+	s.mu.Unlock()
+	if again {
+		s.hello(session) // by what it would say now
+		return
+	}
 	var said struct {
 		Message string `json:"message"`
 		Data    Value  `json:"data"`
@@ -356,11 +423,8 @@ func (s *Socket) refused(p *parser.Packet) {
 
 // failed is that the socket could not be connected, this time.
 func (s *Socket) failed(err error) {
-	s.mu.Lock()
-	s.greeted = nil
-	s.mu.Unlock()
-	s.inbox.push(0, func() { s.handlers.failed(err) })
-	s.arrived(err)
+	s.arrived(err) // before somebody hears of it, who may call Connect
+	s.inbox.push(0, nil, func() { s.handlers.failed(err) })
 }
 
 // giveUp is that the manager does not try any more.
@@ -397,24 +461,32 @@ func (s *Socket) settle(err error) {
 	}
 }
 
-// disconnected is the end of the connection. Where the socket leaves with it that is told to who waits in Connect, but not to who calls that
-// because he has heard of it.
-func (s *Socket) disconnected(why Reason, err error) {
+// disconnected is the end of the connection. Where the socket leaves with it (told is not nil) that is told to who waits in Connect, but not to
+// who calls that because he has heard of it.
+func (s *Socket) disconnected(why Reason, err, told error) {
 	s.mu.Lock()
 	was := s.session != nil
-	s.session, s.greeted, s.early = nil, nil, nil
+	s.session, s.greeted, s.early, s.earlySize = nil, nil, nil, 0
+	s.greeting++
 	var waiting []chan<- error
 	if why == ClientDisconnect || why == ServerDisconnect {
 		s.pid, s.offset = "", ""
+	} else {
+		s.asked = nil
+	}
+	if told != nil {
 		waiting, s.arrivals, s.failure = s.arrivals, nil, nil
+	}
+	if s.manager.ctx.Err() != nil {
+		told = ErrClosed
 	}
 	failed := s.failPending()
 	s.mu.Unlock()
 	for _, arrival := range waiting {
-		arrival <- err
+		arrival <- told
 	}
 	if was {
-		s.inbox.push(0, func() { s.handlers.disconnected(why, err) })
+		s.inbox.push(0, nil, func() { s.handlers.disconnected(why, err) })
 	}
 	for _, p := range failed {
 		p.end(Args{}, ErrDisconnected)
