@@ -73,7 +73,7 @@ type History struct {
 
 func (s *session) present(e *PresenceEvent, kind PresenceKind) error {
 	sub := s.client.subscription(e.Channel)
-	if sub == nil || sub.options.OnPresence == nil {
+	if sub == nil || !sub.of(s) || sub.options.OnPresence == nil {
 		return nil
 	}
 	e.Kind = kind

@@ -244,7 +244,7 @@ func (s *session) message(text []byte) error {
 	if err := m.UnmarshalJSON(text); err != nil {
 		return violation("a message: %w", err)
 	}
-	if sub := s.client.subscription(to.Channel); sub != nil && !sub.take(m) {
+	if sub := s.client.subscription(to.Channel); sub != nil && sub.of(s) && !sub.take(m) {
 		return errSlow
 	}
 	return nil
@@ -288,7 +288,9 @@ func (s *session) subscribe(sub *Subscription) {
 			}
 			s.client.mu.Lock()
 			defer s.client.mu.Unlock()
-			s.subscribeNow(sub)
+			if s.client.session == s && s.client.subs[sub.name] == sub { // it may have been closed
+				s.subscribeNow(sub)
+			}
 		})
 	}
 }
@@ -310,6 +312,7 @@ func (s *session) subscribeNow(sub *Subscription) {
 			s.end(violation("the answer to subscribe: %w", err))
 			return
 		}
+		sub.answered(s)
 		sub.begins(channel.Position{Epoch: at.Epoch, Offset: at.Offset})
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ type Subscription struct {
 	mu     sync.Mutex
 	last   channel.Position // of the last message that waits for the handler, or went to it
 	began  bool             // last is known
+	live   *session         // that has answered subscribe
 	err    error
 	done   chan struct{}
 	cancel context.CancelFunc // of its requests over HTTP
@@ -87,6 +88,20 @@ func (s *Subscription) start(p channel.Position) {
 	if tell := s.options.OnStart; tell != nil {
 		s.client.inbox.push(0, func() { tell(p) })
 	}
+}
+
+// answered is that a session has subscribed: what it sends from now on is for this subscription.
+func (s *Subscription) answered(by *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live = by
+}
+
+// of says whether what a session sends is for this subscription, and not for one before it that was closed.
+func (s *Subscription) of(by *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live == by
 }
 
 // end ends it; false if it has ended before.
