@@ -53,6 +53,7 @@ type shelved struct {
 	timers map[string]*time.Timer
 	// giving has the users who are handed what is held for them at the moment; true: what may have come meanwhile, too.
 	giving  map[string]bool
+	given   chan struct{} // closed when one of them is not any more; nil: nobody waits for that
 	stopped bool
 	work    sync.WaitGroup
 }

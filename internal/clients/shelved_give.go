@@ -43,22 +43,56 @@ func (r *Registry) giveShelved(c *Client, user string) {
 
 // giveAgain says who is to be handed what has come meanwhile; nil: nothing has, or nobody is there.
 func (r *Registry) giveAgain(user string) *Client {
-	var newest *Client
-	for _, c := range slices.Backward(r.OfUser(user)) {
-		if c.many() != nil {
-			newest = c
-			break
+	s := &r.shelved
+	for s.again(user) {
+		for _, c := range slices.Backward(r.OfUser(user)) { // who came before it was said that there is more
+			if c.many() != nil {
+				return c
+			}
 		}
 	}
-	s := &r.shelved
+	return nil
+}
+
+// again says whether something may have come for a user meanwhile, and ends that he is handed anything if not.
+func (s *shelved) again(user string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.giving[user] && newest != nil {
+	if s.giving[user] {
 		s.giving[user] = false
-		return newest
+		return true
 	}
 	delete(s.giving, user)
-	return nil
+	if s.given != nil {
+		close(s.given)
+		s.given = nil
+	}
+	return false
+}
+
+// giveNobody waits until a user is handed nothing, and keeps that so until giveAgain gives nil.
+func (s *shelved) giveNobody(ctx context.Context, user string) error {
+	for {
+		s.mu.Lock()
+		if s.giving == nil {
+			s.giving = map[string]bool{}
+		}
+		if _, giving := s.giving[user]; !giving {
+			s.giving[user] = false
+			s.mu.Unlock()
+			return nil
+		}
+		if s.given == nil {
+			s.given = make(chan struct{})
+		}
+		given := s.given
+		s.mu.Unlock()
+		select {
+		case <-given:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func (r *Registry) takeShelved(ctx context.Context, c *Client, user string) error {

@@ -142,6 +142,51 @@ func TestShelfSurvives(t *testing.T) {
 	}
 }
 
+// A call whose server is gone survives the server that has it held again, too, wherever that dies, and a shelf that is away meanwhile.
+func TestShelfSurvivesAgain(t *testing.T) {
+	for at := range 14 {
+		for _, away := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d operations, away %v", at, away), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					inMemory := newShelf()
+					gone := inMemory.of("AAAAAA")
+					id := hold(t, gone, "kim")
+					_, _ = connect(t, gone, "kim") // who is asked, and does not answer
+					synctest.Wait()
+
+					dying := &shelf{things: inMemory.things}
+					ops, dead := 0, false
+					dying.before = func(string, string) error {
+						if dead || ops == at {
+							dead = true
+							return errDead
+						}
+						ops++
+						return nil
+					}
+					last := dying.of("BBBBBB")
+					err := last.LookAtShelf(t.Context())
+					synctest.Wait()
+					if dying.before = nil; !away {
+						last = inMemory.of("CCCCCC")
+						err = errDead
+					}
+					for err != nil { // as it is done where it failed
+						err = last.LookAtShelf(t.Context())
+					}
+					_, l := connect(t, last, "kim")
+					synctest.Wait()
+					l.mu.Lock()
+					defer l.mu.Unlock()
+					if len(l.calls) != 1 || l.calls[0].ID != id {
+						t.Errorf("the device was asked %v, want %s", l.calls, id)
+					}
+				})
+			})
+		}
+	}
+}
+
 // How old a call is goes by the clock of the shelf: a server whose own is hours ahead hands it over all the same, and one that is behind does not
 // when it is over.
 func TestShelfClock(t *testing.T) {
