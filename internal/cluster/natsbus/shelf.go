@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,7 +43,7 @@ type Shelf struct {
 	stream string
 	prefix string
 	o      ShelfOptions
-	ages   bool // messages may have ages of their own
+	ages   atomic.Bool // messages may have ages of their own
 }
 
 var _ cluster.Shelf = (*Shelf)(nil)
@@ -77,14 +78,17 @@ func NewShelf(ctx context.Context, nc *nats.Conn, o ShelfOptions) (*Shelf, error
 	return s, s.make(ctx)
 }
 
-func (s *Shelf) make(ctx context.Context) error {
-	config := jetstream.StreamConfig{
+func (s *Shelf) config() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Name: s.stream, Description: "what Baro keeps for a while, version 1", Subjects: []string{s.prefix + "*.*"},
 		Storage: jetstream.FileStorage, Replicas: max(s.o.Replicas, 1), MaxMsgsPerSubject: 1, MaxMsgSize: maxThing, MaxAge: s.o.MaxTTL, Duplicates: 2 * time.Minute,
 		AllowDirect: true, AllowMsgTTL: true,
 	}
+}
+
+func (s *Shelf) make(ctx context.Context) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := s.tryToMake(ctx, config)
+		err := s.tryToMake(ctx)
 		if err == nil {
 			return nil
 		}
@@ -100,9 +104,10 @@ func (s *Shelf) make(ctx context.Context) error {
 }
 
 // tryToMake makes the stream, or has it be as it should. A server that dies answers nothing: the next one is asked soon.
-func (s *Shelf) tryToMake(ctx context.Context, config jetstream.StreamConfig) error {
+func (s *Shelf) tryToMake(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
+	config := s.config()
 	have, err := s.js.Stream(ctx, s.stream)
 	switch {
 	case err == nil:
@@ -115,9 +120,20 @@ func (s *Shelf) tryToMake(ctx context.Context, config jetstream.StreamConfig) er
 		have, err = s.js.CreateStream(ctx, config)
 	}
 	if err == nil {
-		s.ages = have.CachedInfo().Config.AllowMsgTTL
+		s.ages.Store(have.CachedInfo().Config.AllowMsgTTL)
 	}
 	return err
+}
+
+// remake makes the stream again that somebody has deleted, where that may be why there was an error, and says whether it did.
+func (s *Shelf) remake(ctx context.Context, err error) bool {
+	if !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
+		return false
+	}
+	if _, err := s.js.Stream(ctx, s.stream); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false
+	}
+	return s.tryToMake(ctx) == nil
 }
 
 // A thing is what a message of the stream holds: a version, whether it was taken, the end of its time in milliseconds, an id, the value.
@@ -193,7 +209,7 @@ func (s *Shelf) Put(ctx context.Context, shelf, key string, value []byte, ttl ti
 // publish puts a thing where it may be tried more than once: the stream knows its id.
 func (s *Shelf) publish(ctx context.Context, subject string, t thing, ttl time.Duration, o ...jetstream.PublishOpt) (seq uint64, err error) {
 	m := &nats.Msg{Subject: subject, Data: t.bytes(), Header: nats.Header{}}
-	if s.ages {
+	if s.ages.Load() {
 		m.Header.Set("Nats-TTL", strconv.FormatInt(int64((ttl+2*time.Second-1)/time.Second), 10))
 	}
 	o = append(o, jetstream.WithMsgID(base64.RawURLEncoding.EncodeToString(t.id[:])))
@@ -215,9 +231,10 @@ func (s *Shelf) retry(ctx context.Context, f func(ctx context.Context) error) er
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		try, cancel := context.WithTimeout(ctx, tryFor)
 		err := f(try)
+		again := err != nil && s.remake(try, err)
 		cancel()
 		api := (*jetstream.APIError)(nil)
-		if err == nil || errors.As(err, &api) && api.Code != 503 && api.ErrorCode != duplicateBusy {
+		if err == nil || !again && errors.As(err, &api) && api.Code != 503 && api.ErrorCode != duplicateBusy {
 			return err
 		}
 		select {

@@ -178,3 +178,37 @@ func TestShelfAway(t *testing.T) {
 		t.Errorf("%q, %v, %v", value, ok, err)
 	}
 }
+
+// A stream that somebody has deleted is made again.
+func TestShelfRemade(t *testing.T) {
+	server := brokers.NATS(t)
+	ctx := within(t)
+	a, b := newShelf(t, ctx, "nats://"+server.Addr, 1), newShelf(t, ctx, "nats://"+server.Addr, 1)
+	conn, err := nats.Connect("nats://" + server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	remove := func() {
+		t.Helper()
+		m, err := conn.Request("$JS.API.STREAM.DELETE.BARO_SHELF", nil, testkit.Patience)
+		if err != nil || !strings.Contains(string(m.Data), `"success":true`) {
+			t.Fatal(m, err)
+		}
+	}
+	remove()
+	if err := a.Put(ctx, "s", "k", []byte("v"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := b.List(ctx, "s"); err != nil || string(all["k"]) != "v" {
+		t.Errorf("%q, %v", all, err)
+	}
+	remove()
+	if all, err := b.List(ctx, "s"); err != nil || len(all) > 0 {
+		t.Errorf("%q, %v", all, err)
+	}
+	remove()
+	if _, ok, err := b.Take(ctx, "s", "k"); ok || err != nil {
+		t.Errorf("%v, %v", ok, err)
+	}
+}

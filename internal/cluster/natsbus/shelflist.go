@@ -81,7 +81,7 @@ func (s *Shelf) List(ctx context.Context, shelf string) (map[string][]byte, erro
 	}
 	// Any server gives many at a time, where it can, and the leader what that did not have yet.
 	next := uint64(1)
-	if s.ages {
+	if s.ages.Load() {
 		if next, err = s.batches(ctx, filter, add); err != nil {
 			return nil, err
 		}
