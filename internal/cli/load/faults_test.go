@@ -144,6 +144,24 @@ func TestLostIsLate(t *testing.T) {
 	})
 }
 
+// Nothing but messages without answers is no measurement, though they count with the time that they waited.
+func TestNothingComesBack(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		in(t, func(t *testing.T) {
+			target := echoing(t, func(p *peer, _ int, m []byte) error {
+				if back {
+					p.send(opText, m)
+				}
+				return nil
+			})
+			r := mustRun(t, Options{Target: target, Scenario: Echo, Connections: 1, Rate: 10, Duration: time.Second})
+			if err := r.Verdict(); (err == nil) != back || r.Messages != 10 {
+				t.Errorf("%d messages, answered: %v: %v", r.Messages, back, err)
+			}
+		})
+	}
+}
+
 // Servers that let nobody in, and what the command makes of it.
 func TestRefused(t *testing.T) {
 	for _, c := range []struct {

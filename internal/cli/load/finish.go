@@ -30,6 +30,10 @@ func (r *run) finish() (*Result, error) {
 	}
 	res.histogram = r.total
 	res.Messages, res.BytesIn, res.BytesOut = r.total.TotalCount(), c.bytesIn, c.bytesOut
+	res.measured = res.Messages
+	if r.o.Scenario == Echo {
+		res.measured = c.answered
+	}
 	res.Lost, res.Duplicated, res.Reordered, res.Unsent = c.lost, c.duplicated, c.reordered, c.unsent
 	if res.Seconds > 0 {
 		res.PerSecond = float64(c.arrived) / res.Seconds

@@ -56,6 +56,7 @@ type Result struct {
 
 	histogram *hdrhistogram.Histogram
 	failure   error
+	measured  int64 // of Messages, those that came: what is lost counts, too
 }
 
 // Latency is how long things took.

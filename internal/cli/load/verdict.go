@@ -8,7 +8,7 @@ import (
 
 // Verdict is an error, with its exit code, if the run measured nothing or not all that it was to.
 func (r *Result) Verdict() error {
-	if r.Interrupted || r.Messages > 0 {
+	if r.Interrupted || r.measured > 0 {
 		return nil
 	}
 	if r.failure != nil {
