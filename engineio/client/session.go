@@ -70,11 +70,22 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 // Err returns why the session has ended or is ending; nil while it is open.
 func (s *Session) Err() error { return context.Cause(s.ctx) }
 
-// Buffered returns how many bytes wait that were sent over a transport which does not take them at once.
+// Buffered returns how many bytes wait that were sent and have not been taken by the transport, or the network.
 func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l, ok := s.link.(*webSocket); ok {
+		return s.queued + l.conn.Buffered()
+	}
 	return s.queued
+}
+
+// sizeOf is how large a message is for the server. The caller holds mu.
+func (s *Session) sizeOf(m Message) int {
+	if s.transport == Polling {
+		return s.set.format.PacketSize(m.packet(), false) // binary is base64 there
+	}
+	return s.set.format.MessageSize(m.packet())
 }
 
 // Send sends messages, with nothing between them. It does not wait: what cannot leave at once is queued. The data is the caller's
@@ -88,7 +99,7 @@ func (s *Session) Send(messages ...Message) error {
 	}
 	size := 0
 	for _, m := range messages {
-		if s.maxPayload > 0 && s.set.format.MessageSize(m.packet()) > s.maxPayload {
+		if s.maxPayload > 0 && s.sizeOf(m) > s.maxPayload {
 			return ErrTooLarge
 		}
 		size += len(m.Data) + packetOverhead

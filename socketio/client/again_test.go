@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -451,4 +452,46 @@ func TestConnectWhenRefused(t *testing.T) {
 		}
 		end(t, s)
 	}
+}
+
+// stuck is a connection that takes nothing once it is told so.
+type stuck struct {
+	net.Conn
+	on, until chan struct{}
+}
+
+func (c *stuck) Write(p []byte) (int, error) {
+	select {
+	case <-c.on:
+		<-c.until
+		return 0, net.ErrClosed
+	default:
+		return c.Conn.Write(p)
+	}
+}
+
+// Volatile events do not wait for a network that takes nothing.
+func TestVolatileWhileStuck(t *testing.T) {
+	testkit.NoLeaks(t)
+	url, _ := wire(t, nil)
+	c := &stuck{on: make(chan struct{}), until: make(chan struct{})}
+	o := overWebSocket()
+	o.NoReconnection = true
+	o.Engine.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		c.Conn = conn
+		return c, err
+	}
+	s := connect(t, url, o)
+	t.Cleanup(func() { close(c.until) })
+	close(c.on)
+	for range 100 {
+		if err := s.Volatile().Emit("x", strings.Repeat("x", 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Volatile().EmitWithAck(soon(t), "x"); !errors.Is(err, client.ErrDisconnected) {
+		t.Errorf("it waits: %v", err)
+	}
+	s.Manager().Engine().CloseNow()
 }

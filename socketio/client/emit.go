@@ -145,7 +145,7 @@ func (s *Socket) emit(f flags, data parser.Data, ack *pending) error {
 		s.acks[p.ID] = ack
 	}
 	switch {
-	case f.volatile && (s.session == nil || s.session.Buffered() > 0):
+	case f.volatile && !s.writable():
 		s.drop(ack)
 		if ack != nil {
 			return ErrDisconnected // it would not come
@@ -174,6 +174,18 @@ func (s *Socket) emit(f flags, data parser.Data, ack *pending) error {
 	s.waiting += size
 	s.flush()
 	return nil
+}
+
+// maxBehind is how much may be on its way to a WebSocket that is written to by somebody else, as those over TLS are.
+const maxBehind = 16 << 10
+
+// writable says whether what is sent now leaves now. The caller holds mu.
+func (s *Socket) writable() bool {
+	if s.session == nil {
+		return false
+	}
+	behind := s.session.Buffered()
+	return behind == 0 || behind <= maxBehind && s.session.Transport() == eio.WebSocket
 }
 
 // unfit says whether a session goes on after an error of sending.
