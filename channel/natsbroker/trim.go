@@ -16,6 +16,7 @@ const trimAfter, maxCuts = 256, 16
 
 // trim is where a channel may be cut off.
 type trim struct {
+	epoch   string // of the cuts
 	cuts    []cut  // oldest first
 	records uint64 // appended by this process
 	busy    bool
@@ -31,8 +32,8 @@ type cut struct {
 func (b *Broker) trimLater(t *topic, keep channel.Keep) {
 	now, trim := &t.tail, &t.trim
 	trim.records++
-	if len(trim.cuts) > 0 && trim.cuts[len(trim.cuts)-1].end > now.end { // another life
-		trim.cuts = trim.cuts[:0]
+	if trim.epoch != now.epoch { // another life, where the sequences may be those of another stream
+		trim.epoch, trim.cuts = now.epoch, trim.cuts[:0]
 	}
 	for len(trim.cuts) > 0 && trim.records-trim.cuts[0].record > b.stream.perSubject() { // the stream has dropped it
 		trim.cuts = append(trim.cuts[:0], trim.cuts[1:]...)

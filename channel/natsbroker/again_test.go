@@ -1,0 +1,63 @@
+package natsbroker_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"baro.dev/channel"
+	"baro.dev/channel/natsbroker"
+	"baro.dev/internal/testkit"
+	"baro.dev/internal/testkit/brokers/embedded"
+)
+
+// remake deletes the stream, and has b make it again, with a record of another channel.
+func remake(t *testing.T, url string, b channel.Broker) {
+	t.Helper()
+	js := stream(t, url)
+	eventually(t, "the bounds have grown", func() bool { return info(t, url).Config.MaxMsgsPerSubject >= int64(many.Count) })
+	grown(t, js, "BARO_CHANNELS")
+	if err := js.DeleteStream(context.Background(), "BARO_CHANNELS"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, b, "the first of all", text("x"))
+}
+
+// What is purged is what is not kept any more, and nothing of a stream that was made since.
+func TestRemadeTrim(t *testing.T) {
+	t.Parallel()
+	url := embedded.NATS(t, 1)[0].URL
+	few := channel.Keep{Count: 10, Bytes: 1 << 20, Age: time.Hour}
+	a, b := open(t, url, natsbroker.Options{}), open(t, url, natsbroker.Options{})
+	var old channel.Position
+	for range 200 { // further than the next stream comes
+		old = put(t, a, "another", text("x")).Message.Position()
+	}
+	if r := testkit.Within(t, "an answer", start(a, "c", text("old"), few)); r.err != nil {
+		t.Fatal(r.err)
+	}
+	remake(t, url, b)
+	var answers []<-chan answer
+	for range 4000 { // in few records
+		answers = append(answers, start(b, "c", &channel.Message{Data: make([]byte, 200), Binary: true}, channel.Keep{Count: 10_000, Bytes: 64 << 20, Age: time.Hour}))
+	}
+	for _, c := range answers {
+		if r := testkit.Within(t, "an answer", c); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	for range 2 {
+		if r := testkit.Within(t, "an answer", start(a, "c", text("new"), few)); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	for range 20 { // a purge would have been asked for before
+		put(t, b, "c", text("more"))
+	}
+	if i := info(t, url); i.State.LastSeq >= old.Offset {
+		t.Fatalf("the stream is as far as the old one: %d", i.State.LastSeq)
+	}
+	if saved, err := b.Load("c", channel.Keep{}); err != nil || saved.Count < 30 || saved.Offset != 4022 {
+		t.Errorf("%+v, %v", saved, err)
+	}
+}
