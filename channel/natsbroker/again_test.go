@@ -23,6 +23,28 @@ func remake(t *testing.T, url string, b channel.Broker) {
 	put(t, b, "the first of all", text("x"))
 }
 
+// The bounds of the stream grow, though NATS did not answer when they were to, and when somebody has made the stream again with those of others.
+func TestBoundsGrowLater(t *testing.T) {
+	t.Parallel()
+	url := embedded.NATS(t, 1)[0].URL
+	way := newProxy(t, url)
+	b := open(t, way.url, natsbroker.Options{})
+	put(t, b, "c", text("before"))
+	grown(t, stream(t, url), "BARO_CHANNELS")
+	more := channel.Keep{Count: 100_000, Bytes: 64 << 20, Age: time.Hour}
+	way.lose("STREAM.UPDATE")
+	if a := testkit.Within(t, "an answer", start(b, "c", text("more"), more)); a.err != nil {
+		t.Fatal(a.err)
+	}
+	eventually(t, "the stream could not grow", func() bool { return b.Err() != nil })
+	way.lose("")
+	grows := func() bool { return info(t, url).Config.MaxMsgsPerSubject >= 100_000 }
+	eventually(t, "the stream has more room", grows)
+
+	remake(t, url, open(t, url, natsbroker.Options{}))
+	eventually(t, "it has again", grows)
+}
+
 // What is purged is what is not kept any more, and nothing of a stream that was made since.
 func TestRemadeTrim(t *testing.T) {
 	t.Parallel()

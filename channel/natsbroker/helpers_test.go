@@ -1,9 +1,12 @@
 package natsbroker_test
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +133,7 @@ type proxy struct {
 	mu    sync.Mutex
 	conns []net.Conn
 	down  chan struct{} // not nil: nothing comes from the server until it is closed
+	spoil string        // what is published where this is in the subject goes to nobody
 	ended sync.WaitGroup
 }
 
@@ -165,7 +169,7 @@ func (p *proxy) accept() {
 		p.conns = append(p.conns, client, server)
 		p.mu.Unlock()
 		p.ended.Go(func() {
-			_, _ = io.Copy(server, client)
+			p.send(server, client)
 			_ = server.Close()
 		})
 		p.ended.Go(func() {
@@ -173,6 +177,43 @@ func (p *proxy) accept() {
 			_ = client.Close()
 		})
 	}
+}
+
+// send brings to the server what a client sends, one message after the other.
+func (p *proxy) send(server, client net.Conn) {
+	from := bufio.NewReader(client)
+	for {
+		line, err := from.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		if words := bytes.Fields(line); len(words) > 2 && bytes.HasSuffix(bytes.ToUpper(words[0]), []byte("PUB")) {
+			p.mu.Lock()
+			if p.spoil != "" && bytes.Contains(words[1], []byte(p.spoil)) {
+				line = bytes.Replace(line, []byte(p.spoil), []byte(strings.Repeat("x", len(p.spoil))), 1)
+			}
+			p.mu.Unlock()
+			n, err := strconv.Atoi(string(words[len(words)-1]))
+			if err != nil {
+				return
+			}
+			payload := make([]byte, n+len("\r\n"))
+			if _, err := io.ReadFull(from, payload); err != nil {
+				return
+			}
+			line = append(line, payload...)
+		}
+		if _, err := server.Write(line); err != nil {
+			return
+		}
+	}
+}
+
+// lose has what is published go to nobody where a word is in the subject; "": no more.
+func (p *proxy) lose(word string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spoil = word
 }
 
 func (p *proxy) deliver(client, server net.Conn) {

@@ -159,8 +159,16 @@ func (s *stream) note(info *jetstream.StreamInfo) (changed bool) {
 		leader = info.Cluster.Leader
 	}
 	changed = !s.created.IsZero() && (!s.created.Equal(info.Created) || s.leader != leader)
+	if s.short(&info.Config) && !s.short(&s.config) { // others have made it again, or changed it
+		s.grow = true
+	}
 	s.config, s.created, s.leader = info.Config, info.Created, leader
 	return changed
+}
+
+// short says whether a stream has less room than is needed. mu is held.
+func (s *stream) short(c *jetstream.StreamConfig) bool {
+	return c.MaxMsgsPerSubject > 0 && c.MaxMsgsPerSubject < s.count || !c.AllowMsgTTL && c.MaxAge > 0 && (s.last || c.MaxAge < s.ttl)
 }
 
 // adapt changes the bounds of a stream that has others, and says what it cannot change. fresh says that the stream was made just now.
@@ -199,6 +207,11 @@ func (s *stream) adapt(ctx context.Context, have jetstream.StreamConfig, fresh b
 	}
 	updated, err := s.js.UpdateStream(ctx, next)
 	if err != nil {
+		if api, refused := errors.AsType[*jetstream.APIError](err); !refused || api.Code == 503 {
+			s.mu.Lock()
+			s.grow = true // it is tried again
+			s.mu.Unlock()
+		}
 		return s.failed("cannot be changed", err)
 	}
 	s.note(updated.CachedInfo())
