@@ -45,6 +45,22 @@ func TestBoundsGrowLater(t *testing.T) {
 	eventually(t, "it has again", grows)
 }
 
+// Who has published where another stream was knows nothing of this one: what is in it is gone on from, and stays.
+func TestRemade(t *testing.T) {
+	t.Parallel()
+	url := embedded.NATS(t, 1)[0].URL
+	a := open(t, url, natsbroker.Options{})
+	put(t, a, "another", text("x"))
+	put(t, a, "c", text("old")) // the second
+	remake(t, url, a)
+	b := open(t, url, natsbroker.Options{})
+	other := put(t, b, "c", text("other's")).Message.Position() // likewise
+	next := put(t, a, "c", text("next")).Message.Position()
+	if next.Epoch != other.Epoch || next.Offset != other.Offset+1 {
+		t.Errorf("after %s comes %s", other, next)
+	}
+}
+
 // What is purged is what is not kept any more, and nothing of a stream that was made since.
 func TestRemadeTrim(t *testing.T) {
 	t.Parallel()

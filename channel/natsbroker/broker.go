@@ -77,14 +77,14 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Broker, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.log = &logger{to: options.Logger}
 	b.clock.Local = options.Clock
-	if b.stream, err = newStream(nc, &b.options, &b.clock); err != nil {
+	if b.stream, err = newStream(nc, &b.options, &b.clock, b.forgetEnds); err != nil {
 		return nil, err
 	}
 	if err := b.stream.begin(ctx); err != nil {
 		return nil, err
 	}
 	b.maxPayload.Store(min(nc.MaxPayload(), maxRecord))
-	if b.calls, err = newCalls(nc, b.try); err != nil {
+	if b.calls, err = newCalls(nc, b.try, b.forgetEnds); err != nil {
 		return nil, err
 	}
 	b.goroutines.Add(5)

@@ -158,6 +158,10 @@ func (b *Broker) launch(t *topic, f *flight) {
 	m := *f.message
 	m.Reply = reply
 	if !b.try(func() {
+		b.calls.notice()
+		if b.recall(t, f, number) {
+			return
+		}
 		if err := b.calls.publish(&m); err != nil {
 			t.mu.Lock()
 			defer t.mu.Unlock()
@@ -166,6 +170,22 @@ func (b *Broker) launch(t *topic, f *flight) {
 	}) {
 		unsent(errNobody)
 	}
+}
+
+// recall says that a record is not sent, since what it would be put after may not be there any more: the stream is asked first. One that was sent
+// before is sent as it was.
+func (b *Broker) recall(t *topic, f *flight, number uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known || t.flight != f || f.unheard || f.busy || f.number != number {
+		return false
+	}
+	if _, open := b.calls.take(number); !open {
+		return false
+	}
+	t.queue = append(slices.Clip(f.entries), t.queue...)
+	b.land(t)
+	return true
 }
 
 // publishAck is what JetStream answers.

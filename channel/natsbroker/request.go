@@ -24,6 +24,8 @@ type call struct {
 type calls struct {
 	nc     *nats.Conn
 	try    func(func()) bool // has something done that may wait for the connection
+	again  func()            // called before anything is published on a connection that was away
+	links  uint64            // how often it was; of who does what may wait for it
 	inbox  string            // with the dot before the number
 	sub    *nats.Subscription
 	mu     sync.Mutex
@@ -32,8 +34,8 @@ type calls struct {
 	within time.Duration // how long the next one waits
 }
 
-func newCalls(nc *nats.Conn, try func(func()) bool) (*calls, error) {
-	c := &calls{nc: nc, try: try, inbox: nats.NewInbox() + ".", open: make(map[uint64]call), within: answerIn}
+func newCalls(nc *nats.Conn, try func(func()) bool, again func()) (*calls, error) {
+	c := &calls{nc: nc, try: try, again: again, links: nc.Stats().Reconnects, inbox: nats.NewInbox() + ".", open: make(map[uint64]call), within: answerIn}
 	var err error
 	c.sub, err = nc.Subscribe(c.inbox+"*", c.answered)
 	return c, err
@@ -151,11 +153,20 @@ func (c *calls) ask(ctx context.Context, subject string, request any, f func(m *
 	}
 }
 
+// notice says that the connection was away.
+func (c *calls) notice() {
+	if links := c.nc.Stats().Reconnects; links != c.links {
+		c.links = links
+		c.again()
+	}
+}
+
 // publish sends m, unless that would wait for a connection. It may wait for the server to read.
 func (c *calls) publish(m *nats.Msg) error {
 	if !c.nc.IsConnected() {
 		return fmt.Errorf("%w: no connection", errNobody)
 	}
+	c.notice()
 	if err := c.nc.PublishMsg(m); err != nil {
 		return fmt.Errorf("%w: %w", errNobody, err)
 	}

@@ -119,3 +119,34 @@ func TestRolledBack(t *testing.T) {
 		}
 	}
 }
+
+// Who has published what was forgotten has the channel begin anew also where another process has put as much there since.
+func TestRolledBackElsewhere(t *testing.T) {
+	t.Parallel()
+	server := embedded.NATS(t, 1)[0]
+	a := open(t, server.URL, natsbroker.Options{})
+	put(t, a, "c", text("kept"))
+	server.Stop()
+	before := t.TempDir()
+	if err := os.CopyFS(before, os.DirFS(server.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	server.Restart()
+	forgotten := put(t, a, "c", text("forgotten")).Message.Position()
+	server.Stop()
+	eventually(t, "it is known to be away", func() bool { return a.Err() != nil })
+	if err := os.RemoveAll(server.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(server.Dir, os.DirFS(before)); err != nil {
+		t.Fatal(err)
+	}
+	server.Restart()
+	if other := put(t, open(t, server.URL, natsbroker.Options{}), "c", text("other's")).Message.Position(); other != forgotten {
+		t.Fatalf("at %s was what is forgotten, and at %s is another", forgotten, other)
+	}
+	eventually(t, "it is known to be back", func() bool { return a.Err() == nil })
+	if next := put(t, a, "c", text("next")).Message.Position(); next.Epoch == forgotten.Epoch {
+		t.Errorf("after %s was forgotten, and given away again, came %s", forgotten, next)
+	}
+}

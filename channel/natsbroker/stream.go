@@ -34,6 +34,7 @@ type stream struct {
 	o    *Options
 
 	clock *clock.Clock
+	gone  func() // called before it is made, when nobody can learn where channels end, and where others have made it
 
 	mu        sync.Mutex
 	config    jetstream.StreamConfig
@@ -47,7 +48,7 @@ type stream struct {
 	grow      bool // the bounds are to grow
 }
 
-func newStream(nc *nats.Conn, o *Options, c *clock.Clock) (*stream, error) {
+func newStream(nc *nats.Conn, o *Options, c *clock.Clock, gone func()) (*stream, error) {
 	js, err := jetstream.New(nc)
 	if o.Domain != "" {
 		js, err = jetstream.NewWithDomain(nc, o.Domain)
@@ -55,7 +56,7 @@ func newStream(nc *nats.Conn, o *Options, c *clock.Clock) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stream{js: js, name: o.stream(), o: o, clock: c, count: leastPerSubject, ttl: o.Remember}, nil
+	return &stream{js: js, name: o.stream(), o: o, clock: c, gone: gone, count: leastPerSubject, ttl: o.Remember}, nil
 }
 
 // wanted is the configuration as this process wants it. mu is held.
@@ -109,6 +110,7 @@ func (s *stream) begin(ctx context.Context) error {
 func (s *stream) ensure(ctx context.Context) error {
 	info, err := s.info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s.gone()
 		err = s.create(ctx)
 		if err == nil {
 			return nil
@@ -153,16 +155,20 @@ func (s *stream) create(ctx context.Context) error {
 // note remembers what is known of the stream, and says whether it is another one than it was, or is led by another server.
 func (s *stream) note(info *jetstream.StreamInfo) (changed bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	leader := ""
 	if info.Cluster != nil {
 		leader = info.Cluster.Leader
 	}
-	changed = !s.created.IsZero() && (!s.created.Equal(info.Created) || s.leader != leader)
+	another := !s.created.IsZero() && !s.created.Equal(info.Created)
+	changed = another || !s.created.IsZero() && s.leader != leader
 	if s.short(&info.Config) && !s.short(&s.config) { // others have made it again, or changed it
 		s.grow = true
 	}
 	s.config, s.created, s.leader = info.Config, info.Created, leader
+	s.mu.Unlock()
+	if another {
+		s.gone()
+	}
 	return changed
 }
 

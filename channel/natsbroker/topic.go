@@ -75,6 +75,22 @@ func (b *Broker) release(t *topic) {
 	}
 }
 
+// forgetEnds has the stream asked where channels end before anything is put there: it may be another one, or have forgotten something, and others
+// have put there what has the sequences that are known.
+func (b *Broker) forgetEnds() {
+	b.mu.Lock()
+	all := make([]*topic, 0, len(b.topics))
+	for _, t := range b.topics {
+		all = append(all, t)
+	}
+	b.mu.Unlock()
+	for _, t := range all {
+		t.mu.Lock()
+		t.known = false // what tail says is what the answer is compared with
+		t.mu.Unlock()
+	}
+}
+
 // learn notes a record that may be the newest. mu is held.
 func (t *topic) learn(r *record, seq uint64) {
 	t.remember(r.messages)
