@@ -2,8 +2,11 @@ package natsbroker_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"baro.dev/channel"
 	"baro.dev/channel/natsbroker"
@@ -97,5 +100,34 @@ func TestRemadeTrim(t *testing.T) {
 	}
 	if saved, err := b.Load("c", channel.Keep{}); err != nil || saved.Count < 30 || saved.Offset != 4022 {
 		t.Errorf("%+v, %v", saved, err)
+	}
+}
+
+// Who does not hear what the message with his key is may have put it there himself.
+func TestDuplicateUncertain(t *testing.T) {
+	servers := embedded.NATS(t, 3) // of which one looks at the key first
+	way := newProxy(t, servers[0].URL)
+	nc, err := nats.Connect(way.url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.IgnoreDiscoveredServers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	a, err := natsbroker.Open(t.Context(), nc, &natsbroker.Options{Replicas: 3, Timeout: 4 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b := open(t, servers[0].URL, natsbroker.Options{Replicas: 3})
+	there := put(t, a, "c", text("before")).Message.Position()
+	f := follow(t, b, "c")
+	way.block()
+	unheard := start(a, "c", &channel.Message{Key: "k", Data: []byte("x")}, many)
+	there.Offset++
+	f.until(t, there)
+	way.lose(".GET.")
+	way.cut()
+	way.open()
+	if r := testkit.Within(t, "an answer", unheard); !errors.Is(r.err, channel.ErrUncertain) {
+		t.Errorf("it is there, and its publisher was told %v", r.err)
 	}
 }

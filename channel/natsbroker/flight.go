@@ -354,7 +354,7 @@ func (b *Broker) duplicate(ctx context.Context, t *topic, f *flight, seq uint64)
 	defer cancel()
 	found, err := b.get(ctx, getRequest{Seq: seq})
 	if err != nil {
-		b.failed(t, f, fmt.Errorf("%w: a message with its key is there: %w", ErrAway, err))
+		b.failed(t, f, b.uncertain(fmt.Errorf("a message with its key is there: %w", err))) // perhaps this one, which was sent before
 		return
 	}
 	var first record
