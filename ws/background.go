@@ -164,6 +164,9 @@ func (c *Conn) drain(ctx context.Context) error {
 	if c.reader != nil {
 		c.reader.end(c.unreadable())
 	}
+	if len(c.rest) > 0 {
+		c.msg = nil // which may have been read into, and not looked at yet: the buffer is nobody else's
+	}
 	c.release()
 	for {
 		ev, err := c.next()
