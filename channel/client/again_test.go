@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -119,5 +120,19 @@ func TestUnsubscribeWhileFull(t *testing.T) {
 		if strings.Contains(s, `{"subscribe":{"channel":"b"`) || strings.Contains(s, `"subscribe":{"channel":"b"`) && !strings.Contains(s, "unsubscribe") {
 			t.Errorf("subscribed after it has ended: %s", s)
 		}
+	}
+}
+
+// The connection ends before the answer: that can be told from a refusal.
+func TestLost(t *testing.T) {
+	url := fake(t, func(ctx context.Context, _ int64, _ *http.Request, c *ws.Conn) {
+		say(ctx, c, connected)
+		_, _ = c.Read(ctx)
+		_ = c.CloseNow()
+	})
+	c := dial(t, url, over(client.WebSocket))
+	defer c.Close()
+	if _, err := c.Presence(soon(t), "a", 10); !errors.Is(err, client.ErrLost) {
+		t.Errorf("%v", err)
 	}
 }

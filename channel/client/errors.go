@@ -23,8 +23,9 @@ var (
 	ErrNeedsWebSocket = errors.New("channel/client: this needs the WebSocket, which does not pass")
 	// ErrProtocol is that the server sent what is not of the protocol.
 	ErrProtocol = errors.New("channel/client: protocol violation")
+	// ErrLost is that the connection was lost before the answer to what was asked: it may have been done.
+	ErrLost = errors.New("channel/client: the connection was lost before the answer")
 
-	errLost = errors.New("channel/client: the connection was lost before the answer")
 	errSlow = errors.New("channel/client: more messages wait for handlers than Options.MaxBuffered")
 )
 

@@ -171,7 +171,7 @@ func (s *session) serve() error {
 	asked := s.asked
 	s.asked = nil
 	c.mu.Unlock()
-	why := errLost
+	why := ErrLost
 	if ws.CloseStatus(err) == ws.StatusMessageTooBig {
 		why = &Error{Code: "too_large", Number: 1506, Message: "the server takes no frame of that size"}
 	}
@@ -262,7 +262,7 @@ func (s *session) say(f frame) error {
 // ask sends a frame whose answer then is called with, unless there is an error. The caller holds the client's mu; then is called without.
 func (s *session) ask(f frame, then func(frame, error)) error {
 	if s.asked == nil {
-		return errLost
+		return ErrLost
 	}
 	s.lastID++
 	f.ID = s.lastID
