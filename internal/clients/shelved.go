@@ -37,6 +37,8 @@ const (
 const (
 	// shelfWithin is how long the shelf may take.
 	shelfWithin = 5 * time.Second
+	// shelfAgain is after what time it is asked again, at least, for a user whose calls could not be had.
+	shelfAgain = time.Second
 	// shelfLonger is how much longer than until its end a call is on the shelf: whoever has put it there tells of its end.
 	shelfLonger = time.Minute
 	// maxWaitingUsers is how many users are known for whom calls are held. Beyond it the shelf is asked for each who comes.

@@ -3,6 +3,7 @@ package clients
 import (
 	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -38,6 +39,7 @@ func (r *Registry) giveShelved(c *Client, user string) {
 	defer cancel()
 	if err := r.takeShelved(ctx, c, user); err != nil {
 		r.config.Log.Warn("held calls: what the cluster keeps cannot be had", "error", err)
+		time.AfterFunc(shelfAgain+rand.N(shelfAgain), func() { r.Waiting(user) }) // if he is still here
 	}
 }
 

@@ -142,6 +142,33 @@ func TestShelfSurvives(t *testing.T) {
 	}
 }
 
+// A device that is there while the shelf is away is asked when that is back, though nothing else happens.
+func TestShelfBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShelf()
+		r := s.of("AAAAAA")
+		id := hold(t, r, "kim")
+		var away atomic.Bool
+		away.Store(true)
+		s.before = func(string, string) error {
+			if away.Load() {
+				return errDead
+			}
+			return nil
+		}
+		_, l := connect(t, r, "kim")
+		time.Sleep(time.Minute)
+		away.Store(false)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.calls) != 1 || l.calls[0].ID != id {
+			t.Errorf("the device was asked %v, want %s", l.calls, id)
+		}
+	})
+}
+
 // A call whose server is gone survives the server that has it held again, too, wherever that dies, and a shelf that is away meanwhile.
 func TestShelfSurvivesAgain(t *testing.T) {
 	for at := range 14 {
