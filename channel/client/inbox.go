@@ -12,6 +12,7 @@ type inbox struct {
 	running bool
 	closed  bool
 	room    chan struct{} // closed when there is room again; nil if nobody waits
+	refused int           // the largest for which there was no room since
 }
 
 type job struct {
@@ -24,6 +25,7 @@ func (b *inbox) push(size int, f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if size > 0 && b.bytes > 0 && b.bytes+size > b.limit {
+		b.refused = max(b.refused, size)
 		return false
 	}
 	if b.closed {
@@ -38,11 +40,12 @@ func (b *inbox) push(size int, f func()) bool {
 	return true
 }
 
-// roomy is closed as soon as half of the room is free.
+// roomy is closed as soon as half of the room is free, and what there was no room for fits.
 func (b *inbox) roomy() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.bytes <= b.limit/2 {
+	if b.hasRoom() {
+		b.refused = 0
 		free := make(chan struct{})
 		close(free)
 		return free
@@ -63,10 +66,14 @@ func (b *inbox) close() {
 
 // free tells who waits for room. The caller holds mu.
 func (b *inbox) free() {
-	if b.room != nil && b.bytes <= b.limit/2 {
+	if b.room != nil && b.hasRoom() {
 		close(b.room)
-		b.room = nil
+		b.room, b.refused = nil, 0
 	}
+}
+
+func (b *inbox) hasRoom() bool {
+	return b.bytes == 0 || b.bytes <= b.limit/2 && b.bytes+b.refused <= b.limit
 }
 
 func (b *inbox) work() {

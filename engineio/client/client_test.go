@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,6 +418,37 @@ func TestRedirects(t *testing.T) {
 			}
 		}
 		site.Close()
+	}
+}
+
+// A POST that a redirect makes a GET would take the answer of a poll, and send nothing.
+func TestRedirectOfPost(t *testing.T) {
+	server := echo()
+	t.Cleanup(func() { server.Close() })
+	var gets atomic.Int64
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			return
+		}
+		if r.URL.Path == "/elsewhere" {
+			gets.Add(1)
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(site.Close)
+	ended := make(chan error, 1)
+	s, err := client.Dial(context10(t), site.URL, &client.Options{
+		Transports: []string{client.Polling}, OnClose: func(_ *client.Session, err error) { ended <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(client.Message{Data: []byte("hello")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := testkit.Within(t, "the end", ended); err == nil || !strings.Contains(err.Error(), "307") || gets.Load() != 0 {
+		t.Errorf("%v, after %d requests that take packets", err, gets.Load())
 	}
 }
 

@@ -68,6 +68,8 @@ func follow(r *http.Request, via []*http.Request) error {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case via[len(via)-1].URL.Scheme == "https" && r.URL.Scheme != "https", r.URL.Scheme != "http" && r.URL.Scheme != "https":
 		return fmt.Errorf("a redirect from %s to %s is not followed", via[len(via)-1].URL.Scheme, r.URL.Scheme)
+	case r.Method != via[0].Method: // it would take the answer of a poll (RFC 9110 15.4.2)
+		return fmt.Errorf("a redirect of a %s that makes a %s of it is not followed: 307 or 308 leave it as it is", via[0].Method, r.Method)
 	}
 	return nil
 }
