@@ -352,32 +352,10 @@ func testReshard(t *testing.T, servers []*brokers.Server) {
 	told := publish(t, []*redisbroker.Broker{a, b}, "a", 60, func(count int) {
 		if count > 50 && !moved {
 			moved = true
-			migrate(t, n, from, to)
+			brokers.MoveSlot(t, n, from, to)
 		}
 	})
 	check(t, told, fa, fb)
-}
-
-// migrate moves a slot, as redis-cli does.
-func migrate(t *testing.T, slot string, from, to *brokers.Server) {
-	t.Helper()
-	must := func(s *brokers.Server, command ...string) string {
-		v, err := s.Do(command...)
-		if err != nil {
-			t.Errorf("%v: %v", command, err)
-		}
-		return v
-	}
-	fromID, toID := must(from, "CLUSTER", "MYID"), must(to, "CLUSTER", "MYID")
-	must(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
-	must(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
-	for keys := must(from, "CLUSTER", "GETKEYSINSLOT", slot, "100"); keys != ""; keys = must(from, "CLUSTER", "GETKEYSINSLOT", slot, "100") {
-		for key := range strings.Lines(keys) {
-			must(from, "MIGRATE", "127.0.0.1", strconv.Itoa(to.Port()), strings.TrimSpace(key), "0", "5000")
-		}
-	}
-	must(to, "CLUSTER", "SETSLOT", slot, "NODE", toID)
-	must(from, "CLUSTER", "SETSLOT", slot, "NODE", toID)
 }
 
 // While a slot is on its way to another master Redis refuses scripts with keys in it: publishers wait, and are there when it has arrived.
@@ -395,7 +373,7 @@ func testMigrating(t *testing.T, servers []*brokers.Server) {
 	}
 	answer := start(b, "b", text("x"), keepAll)
 	eventually(t, "it is refused", func() bool { return b.Stats().Retried > 0 })
-	migrate(t, n, from, to)
+	brokers.MoveSlot(t, n, from, to)
 	r := <-answer
 	if r.err != nil {
 		t.Fatal(r.err)

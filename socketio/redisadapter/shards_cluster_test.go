@@ -84,12 +84,7 @@ func TestSlotMoves(t *testing.T) {
 	before := s.at[two[1]]
 	s.mu.Unlock()
 	slot := fmt.Sprint(client.ClusterKeySlot(t.Context(), two[0]).Val())
-	id, _ := servers[1].Do("CLUSTER", "MYID")
-	for _, to := range []*brokers.Server{servers[1], servers[0]} {
-		if _, err := to.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	brokers.MoveSlot(t, slot, servers[0], servers[1])
 	for end := time.Now().Add(testkit.Patience); ; time.Sleep(5 * time.Millisecond) {
 		_ = client.SPublish(t.Context(), two[0], "x").Err()
 		mu.Lock()

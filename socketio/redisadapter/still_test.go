@@ -217,11 +217,6 @@ func move(t testing.TB, servers []*brokers.Server, key string) (to *brokers.Serv
 	if n >= 16384/2 {
 		from, to = to, from
 	}
-	id, _ := to.Do("CLUSTER", "MYID")
-	for _, s := range []*brokers.Server{to, from} {
-		if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	brokers.MoveSlot(t, slot, from, to)
 	return to
 }

@@ -44,7 +44,10 @@ func one(addrs ...string) *redis.UniversalOptions {
 
 func pairs(r *redis.UniversalOptions, o redisbus.Options) func(t *testing.T) (a, b cluster.Bus) {
 	return func(t *testing.T) (a, b cluster.Bus) {
-		o.Prefix = fmt.Sprintf("test%d:", clusters.Add(1))
+		o := o
+		if o.Prefix == "" {
+			o.Prefix = fmt.Sprintf("test%d:", clusters.Add(1))
+		}
 		x, y := connect(t, r, o), connect(t, r, o)
 		eventually(t, "they are there", func() bool { return x.Err() == nil && y.Err() == nil })
 		return x, y
@@ -249,13 +252,13 @@ func TestPoison(t *testing.T) {
 func TestReshard(t *testing.T) {
 	t.Parallel()
 	servers := brokers.RedisCluster(t, 2)
-	a, b := pairs(one(addrs(servers)...), redisbus.Options{})(t)
+	a, b := pairs(one(addrs(servers)...), redisbus.Options{Prefix: "moves:"})(t)
 	var gaps, came atomic.Int32
 	b.OnGap(func() { gaps.Add(1) })
 	listen(t, b, "x", &came)
 	bustest.Ready(t, a, b)
 	eventually(t, "messages come", func() bool { _ = a.Publish("x", nil); return came.Load() > 0 })
-	name := fmt.Sprintf("test%d:b0:x", clusters.Load())
+	name := "moves:b0:x"
 	from, to := servers[0], servers[1]
 	slot, err := from.Do("CLUSTER", "KEYSLOT", name)
 	if err != nil {
@@ -264,12 +267,7 @@ func TestReshard(t *testing.T) {
 	if n, _ := from.Do("PUBSUB", "SHARDNUMSUB", name); !strings.HasSuffix(n, "1") {
 		from, to = to, from
 	}
-	id, _ := to.Do("CLUSTER", "MYID")
-	for _, s := range []*brokers.Server{to, from} {
-		if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	brokers.MoveSlot(t, slot, from, to)
 	eventually(t, "the gap is told", func() bool { return gaps.Load() > 0 })
 	was := came.Load()
 	eventually(t, "messages come", func() bool { _ = a.Publish("x", nil); return came.Load() > was })
@@ -279,7 +277,7 @@ func TestReshard(t *testing.T) {
 func TestReshardInOrder(t *testing.T) {
 	t.Parallel()
 	servers := brokers.RedisCluster(t, 2)
-	a, b := pairs(one(addrs(servers)...), redisbus.Options{})(t)
+	a, b := pairs(one(addrs(servers)...), redisbus.Options{Prefix: "moves:"})(t)
 	var came, last, behind atomic.Int64
 	if _, err := b.Listen("x", func(data []byte) {
 		n, _ := strconv.ParseInt(string(data), 10, 64)
@@ -291,9 +289,13 @@ func TestReshardInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	bustest.Ready(t, a, b)
-	slot, err := servers[0].Do("CLUSTER", "KEYSLOT", fmt.Sprintf("test%d:b0:x", clusters.Load()))
+	slot, err := servers[0].Do("CLUSTER", "KEYSLOT", "moves:b0:x")
 	if err != nil {
 		t.Fatal(err)
+	}
+	from, to := servers[0], servers[1]
+	if n, _ := strconv.Atoi(slot); n >= 16384/2 {
+		from, to = to, from
 	}
 	stop := make(chan struct{})
 	var sending sync.WaitGroup
@@ -310,15 +312,11 @@ func TestReshardInOrder(t *testing.T) {
 			}
 		}
 	})
-	for i := range 12 {
+	for range 12 {
 		before := came.Load()
 		eventually(t, "messages come", func() bool { return came.Load() > before+100 })
-		id, _ := servers[i%2].Do("CLUSTER", "MYID")
-		for _, s := range []*brokers.Server{servers[i%2], servers[1-i%2]} {
-			if _, err := s.Do("CLUSTER", "SETSLOT", slot, "NODE", id); err != nil {
-				t.Fatal(err)
-			}
-		}
+		brokers.MoveSlot(t, slot, from, to)
+		from, to = to, from
 	}
 	close(stop)
 	sending.Wait()
@@ -334,8 +332,8 @@ func TestFailover(t *testing.T) {
 	}
 	t.Parallel()
 	servers := brokers.RedisCluster(t, 3)
-	a, b := pairs(one(addrs(servers)...), redisbus.Options{})(t)
-	name := fmt.Sprintf("test%d:b0:x", clusters.Load())
+	a, b := pairs(one(addrs(servers)...), redisbus.Options{Prefix: "moves:"})(t)
+	name := "moves:b0:x"
 	slot, _ := servers[0].Do("CLUSTER", "KEYSLOT", name)
 	n, _ := strconv.Atoi(slot)
 	owner := servers[n*3/16384]

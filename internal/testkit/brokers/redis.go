@@ -250,3 +250,26 @@ func reply(r *bufio.Reader) (string, error) {
 	}
 	return rest, nil
 }
+
+// MoveSlot gives a slot of a Redis Cluster, and the keys in it, to another master, as redis-cli does: without IMPORTING the new owner has no new
+// epoch, and what the old one has said just before may take the slot back, after which nobody has it.
+func MoveSlot(t testing.TB, slot string, from, to *Server) {
+	t.Helper()
+	must := func(s *Server, command ...string) string {
+		v, err := s.Do(command...)
+		if err != nil {
+			t.Errorf("%v: %v", command, err)
+		}
+		return v
+	}
+	fromID, toID := must(from, "CLUSTER", "MYID"), must(to, "CLUSTER", "MYID")
+	must(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
+	must(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
+	for keys := must(from, "CLUSTER", "GETKEYSINSLOT", slot, "100"); keys != ""; keys = must(from, "CLUSTER", "GETKEYSINSLOT", slot, "100") {
+		for key := range strings.Lines(keys) {
+			must(from, "MIGRATE", "127.0.0.1", strconv.Itoa(to.Port()), strings.TrimSpace(key), "0", "5000")
+		}
+	}
+	must(to, "CLUSTER", "SETSLOT", slot, "NODE", toID)
+	must(from, "CLUSTER", "SETSLOT", slot, "NODE", toID)
+}
