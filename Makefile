@@ -38,10 +38,21 @@ client: ## Fetch the Socket.IO client for browsers, to be embedded
 serve: ## Run the server
 	go run ./cmd/baro serve --dev
 
+# In $(call beside,A,B) the targets B are made while A are, with what A leave of the processors, and their output comes after that of A.
+PARTS := $(MAKE) --no-print-directory --keep-going
+beside = @failed=0; log=$$(mktemp); nice $(PARTS) $(2) >"$$log" 2>&1 & job=$$!; \
+	$(PARTS) $(1) || failed=1; wait $$job || failed=1; cat "$$log"; rm -f "$$log"; exit $$failed
+
 # Everything is run even where an early part fails, so that one run tells all there is to mend.
 .PHONY: test
 test: ## Install what the tests need and run everything, as CI does
-	@$(MAKE) --no-print-directory --keep-going setup check race
+	@$(PARTS) setup format sources tests
+
+.PHONY: sources tests
+sources: # modules are fetched while others are compiled
+	$(call beside,vet cross,tidy)
+tests: # the tests wait for clocks much of their time
+	$(call beside,race,lint vuln)
 
 .PHONY: setup
 setup: ## Install the programs and packages that the tests need
@@ -96,7 +107,7 @@ fmt: bin/golangci-lint ## Format the code
 
 # interop/ waits for other people's programs most of its time, and the tests of the other drivers for clocks: they go beside the rest, and their
 # output after it.
-RACE := go test -json -race -shuffle=on -timeout=15m
+RACE := go test -json -race -shuffle=on -timeout=15m -p=3
 
 .PHONY: race
 race: bin/tally ## Run the tests, with the race detector, and without it those that it would disturb
